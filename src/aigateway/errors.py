@@ -1,0 +1,381 @@
+"""The tree of failures, each saying what may happen next.
+
+GatewayError
+├── ConfigurationError      start-up is refused: a person must change a setting
+│   └── PluginError         one plug-in is broken or unknown; the others work
+├── RequestError            the caller must change the request; nothing was sent
+│   ├── UnknownModel        no route, provider or catalogue entry has that name
+│   ├── Unauthenticated     no key, or an unknown one
+│   ├── Forbidden           a known caller who may not do this
+│   └── Refusal             a guard said no (a limit, a full house); maybe later
+├── WireError               one transport failed below HTTP: connect, timeout, protocol
+├── ProviderError           one call to one provider failed; `remedy` says what may be tried
+│   └── StreamInterrupted   the answer broke after its first content; carries what arrived
+└── NoAnswer                every target was tried; an exception group of ProviderErrors
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, Self
+
+if TYPE_CHECKING:
+    from .types import Decision, Usage
+
+__all__ = [
+    "CALLER_CAUSED",
+    "ConfigurationError",
+    "Forbidden",
+    "GatewayError",
+    "Kind",
+    "NoAnswer",
+    "PluginError",
+    "ProviderError",
+    "Refusal",
+    "Remedy",
+    "RequestError",
+    "Scope",
+    "StreamInterrupted",
+    "Unauthenticated",
+    "UnknownModel",
+    "Vendor",
+    "WireError",
+]
+
+
+class Kind(StrEnum):
+    """What went wrong, in one word."""
+
+    CONNECT = "connect"
+    TIMEOUT = "timeout"
+    RATE_LIMIT = "rate_limit"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    AUTH = "auth"
+    PERMISSION = "permission"
+    MODEL_NOT_FOUND = "model_not_found"
+    REQUEST_TOO_LARGE = "request_too_large"
+    CONTEXT_LENGTH = "context_length"
+    BAD_REQUEST = "bad_request"
+    UNSUPPORTED_PARAM = "unsupported_param"
+    CONTENT_POLICY = "content_policy"
+    TOOL_USE_FAILED = "tool_use_failed"
+    OVERLOADED = "overloaded"
+    SERVER_ERROR = "server_error"
+    PROTOCOL_ERROR = "protocol_error"
+    STREAM_INTERRUPTED = "stream_interrupted"
+    CANCELLED = "cancelled"
+
+
+class Scope(StrEnum):
+    """What is bad: the smallest thing that has to rest, or the request itself."""
+
+    REQUEST = "request"
+    KEY = "key"
+    QUOTA_GROUP = "quota_group"
+    MODEL = "model"
+    PROVIDER = "provider"
+
+
+OtherKey = Literal["no", "other_group", "any"]
+OtherTarget = Literal["no", "conditional", "yes"]
+RestState = Literal["ok", "cooldown", "suspended", "disabled"]
+Billed = Literal["no", "maybe", "yes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What may happen after a failure; the loops read it and decide nothing themselves.
+
+    `again` allows the same key after a wait. `conditional` in `other_target` means that only
+    some targets can help: a larger window, a model with the missing ability, or nobody once
+    content has reached the caller.
+    """
+
+    again: bool = False
+    other_key: OtherKey = "no"
+    other_target: OtherTarget = "no"
+    rest: RestState = "ok"
+    scope: Scope = Scope.REQUEST
+    billed: Billed = "no"
+
+
+# The table "error -> action"; a plug-in overrides a row where its vendor differs.
+REMEDIES: Mapping[Kind, Remedy] = {
+    Kind.CONNECT: Remedy(True, "no", "yes", "ok", Scope.PROVIDER),
+    Kind.TIMEOUT: Remedy(True, "no", "yes", "ok", Scope.MODEL, "maybe"),
+    Kind.RATE_LIMIT: Remedy(True, "other_group", "yes", "cooldown", Scope.QUOTA_GROUP),
+    Kind.QUOTA_EXHAUSTED: Remedy(False, "other_group", "yes", "suspended", Scope.QUOTA_GROUP),
+    Kind.INSUFFICIENT_FUNDS: Remedy(False, "other_group", "yes", "suspended", Scope.QUOTA_GROUP),
+    Kind.AUTH: Remedy(False, "any", "yes", "disabled", Scope.KEY),
+    Kind.PERMISSION: Remedy(False, "other_group", "yes", "ok", Scope.MODEL),
+    Kind.MODEL_NOT_FOUND: Remedy(False, "no", "yes", "ok", Scope.MODEL),
+    Kind.REQUEST_TOO_LARGE: Remedy(False, "other_group", "yes", "ok", Scope.REQUEST),
+    Kind.CONTEXT_LENGTH: Remedy(False, "no", "conditional"),
+    Kind.BAD_REQUEST: Remedy(),
+    Kind.UNSUPPORTED_PARAM: Remedy(),
+    Kind.CONTENT_POLICY: Remedy(billed="maybe"),
+    Kind.TOOL_USE_FAILED: Remedy(True, "no", "yes", "ok", Scope.REQUEST, "maybe"),
+    Kind.OVERLOADED: Remedy(True, "no", "yes", "ok", Scope.MODEL, "maybe"),
+    Kind.SERVER_ERROR: Remedy(True, "no", "yes", "ok", Scope.MODEL, "maybe"),
+    Kind.PROTOCOL_ERROR: Remedy(True, "no", "yes", "ok", Scope.MODEL, "maybe"),
+    Kind.STREAM_INTERRUPTED: Remedy(False, "no", "conditional", "ok", Scope.MODEL, "yes"),
+    Kind.CANCELLED: Remedy(billed="maybe"),
+}
+
+# Kinds only the caller can mend, with the HTTP status the caller sees.
+CALLER_CAUSED: Mapping[Kind, int] = {
+    Kind.BAD_REQUEST: 400,
+    Kind.UNSUPPORTED_PARAM: 400,
+    Kind.CONTEXT_LENGTH: 400,
+    Kind.CONTENT_POLICY: 400,
+    Kind.REQUEST_TOO_LARGE: 413,
+    Kind.MODEL_NOT_FOUND: 404,
+}
+
+
+class GatewayError(Exception):
+    """Anything this library raises on purpose.
+
+    `status`, `type`, `code` and `param` are what an OpenAI client is told over HTTP.
+    """
+
+    status: int = 500
+    type: str = "server_error"
+    code: str | None = None
+    param: str | None = None
+    decision: Decision | None = None
+
+    @property
+    def message(self) -> str:
+        """Say what happened, why, and what to do; safe to show to a caller."""
+        return str(self.args[0]) if self.args else type(self).__name__
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Give the response headers that go with it."""
+        return {}
+
+
+class ConfigurationError(GatewayError):
+    """A setting is wrong or missing; start-up is refused."""
+
+
+class PluginError(ConfigurationError):
+    """A plug-in is broken, unknown or in conflict with another."""
+
+    def __init__(self, message: str, *, plugin: str) -> None:
+        super().__init__(message)
+        self.plugin = plugin
+
+
+class RequestError(GatewayError):
+    """The request cannot be served as it is; the caller must change it."""
+
+    status = 400
+    type = "invalid_request_error"
+
+    def __init__(
+        self, message: str, *, param: str | None = None, code: str | None = None, status: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code or self.code
+        self.status = status or self.status
+
+
+class UnknownModel(RequestError):
+    """Nothing configured answers to that model name."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class Unauthenticated(RequestError):
+    """No client key was sent, or an unknown one; the body is the same for all of them."""
+
+    status = 401
+    type = "authentication_error"
+    code = "invalid_api_key"
+
+
+class Forbidden(RequestError):
+    """The caller is known and may not do this."""
+
+    status = 403
+    type = "permission_error"
+    code = "forbidden"
+
+
+class Refusal(RequestError):
+    """A guard refused the call; `retry_after` says in how many seconds it may pass."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 429,
+        code: str | None = None,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, status=status)
+        self.retry_after = retry_after
+        self._headers = dict(headers or {})
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Give the limit headers and the wait."""
+        return {**self._headers, **_wait_headers(self.retry_after)}
+
+
+class WireError(GatewayError):
+    """A transport failed; `kind` is connect, timeout, protocol_error or stream_interrupted."""
+
+    def __init__(self, kind: Kind, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """What the vendor said, for people who debug; never shown to a caller as it is."""
+
+    status: int | None = None
+    code: str | None = None
+    param: str | None = None
+    request_id: str | None = None
+
+
+class ProviderError(GatewayError):
+    """One call to one provider failed.
+
+    `retry_after` is in seconds, None when the vendor named no wait. `provider` and `model` are
+    filled in where the call was made, not by whoever classified it.
+    """
+
+    provider: str | None = None
+    model: str | None = None
+
+    def __init__(
+        self,
+        kind: Kind,
+        message: str,
+        *,
+        remedy: Remedy | None = None,
+        retry_after: float | None = None,
+        vendor: Vendor | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.remedy = remedy or REMEDIES[kind]
+        self.retry_after = retry_after
+        self.vendor = vendor or Vendor()
+        self.param = self.vendor.param
+        self.code = kind.value
+        self.status = CALLER_CAUSED.get(kind, 502)
+        self.type = "invalid_request_error" if kind in CALLER_CAUSED else "upstream_error"
+
+    @property
+    def may_have_cost(self) -> bool:
+        """Tell whether the vendor may have counted this call as an answer."""
+        return self.remedy.billed != "no"
+
+    def at(self, provider: str, model: str) -> Self:
+        """Note where it happened."""
+        self.provider, self.model = provider, model
+        return self
+
+    def with_message(self, message: str) -> Self:
+        """Replace the message, to mask what must not be seen."""
+        self.args = (message,)
+        return self
+
+    def with_remedy(self, **changes: object) -> Self:
+        """Change what may happen next."""
+        self.remedy = replace(self.remedy, **changes)  # type: ignore[arg-type]  # names are checked by replace
+        return self
+
+    def __str__(self) -> str:
+        where = f"{self.provider}/{self.model}: " if self.provider else ""
+        return f"{where}{self.kind}: {self.message}"
+
+
+class StreamInterrupted(ProviderError):
+    """The answer broke off after its first content.
+
+    `text`, `reasoning` and `usage` hold what had arrived; `cause_kind` says how it broke.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    usage: Usage | None = None
+
+    def __init__(self, cause: ProviderError) -> None:
+        super().__init__(
+            Kind.STREAM_INTERRUPTED,
+            f"the answer broke off before its end ({cause.kind}): {cause.message}",
+            vendor=cause.vendor,
+        )
+        self.cause_kind = cause.kind
+        self.provider, self.model = cause.provider, cause.model
+
+    def carrying(self, text: str, reasoning: str, usage: Usage | None) -> Self:
+        """Keep what had arrived."""
+        self.text, self.reasoning, self.usage = text, reasoning, usage
+        return self
+
+
+class NoAnswer(ExceptionGroup[ProviderError], GatewayError):
+    """Every allowed target failed; `exceptions` keeps each reason in order."""
+
+    def __new__(cls, message: str, exceptions: Sequence[ProviderError]) -> Self:
+        """Build the group; the last error the caller caused decides what the caller is told."""
+        self = super().__new__(cls, message, exceptions)
+        self._describe()
+        return self
+
+    def derive(self, excs: Sequence[ProviderError], /) -> NoAnswer:  # type: ignore[override]  # only ProviderErrors are inside
+        """Keep the type when the group is split."""
+        return NoAnswer(self.message, excs)
+
+    def _describe(self) -> None:
+        blamed = [e for e in self.exceptions if isinstance(e, ProviderError)]
+        ours = [e for e in blamed if e.kind in CALLER_CAUSED]
+        self.retry_after: float | None = None
+        if ours:
+            last = ours[-1]
+            self.status, self.type = last.status, last.type
+            self.code, self.param = last.code, last.param
+        elif all(e.kind in {Kind.RATE_LIMIT, Kind.QUOTA_EXHAUSTED} for e in blamed):
+            waits = [e.retry_after for e in blamed if e.retry_after is not None]
+            self.status, self.type, self.code = 429, "rate_limit_error", "all_targets_limited"
+            self.retry_after = min(waits, default=None)
+        else:
+            self.status, self.type, self.code = 503, "upstream_error", "no_answer"
+
+    @property
+    def reasons(self) -> list[dict[str, str | None]]:
+        """List provider, model and kind of every failure; never keys or vendor bodies."""
+        return [
+            {"provider": e.provider, "model": e.model, "kind": str(e.kind)}
+            for e in self.exceptions
+            if isinstance(e, ProviderError)
+        ]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Tell SDKs not to retry on top of us, and how long to wait."""
+        return {"x-should-retry": "false", **_wait_headers(self.retry_after)}
+
+
+def _wait_headers(seconds: float | None) -> dict[str, str]:
+    if seconds is None:
+        return {}
+    return {"retry-after": str(max(1, -(-int(seconds * 1000) // 1000))), "retry-after-ms": str(int(seconds * 1000))}

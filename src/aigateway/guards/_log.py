@@ -1,0 +1,60 @@
+"""One JSON line per call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import to_json
+
+from ..types import Call, Outcome
+
+__all__ = ["LogGuard"]
+
+logger = logging.getLogger("aigateway.calls")
+
+
+class LogGuard:
+    """Log who asked what, who answered, how it ended; never what was said, never a key."""
+
+    SETTINGS: Mapping[str, Any] = {}
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> LogGuard:
+        """Build it; it has no settings."""
+        return cls()
+
+    async def enter(self, call: Call) -> None:
+        """Let everything in."""
+
+    async def leave(self, call: Call, outcome: Outcome) -> None:
+        """Write the line."""
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        logger.info("%s", to_json(line_of(call, outcome)).decode())
+
+
+def line_of(call: Call, outcome: Outcome) -> dict[str, Any]:
+    """Give the line's fields."""
+    steps = call.trace.steps
+    answered = next((step for step in steps if step.outcome == "complete"), None)
+    line: dict[str, Any] = {
+        "request_id": call.id,
+        "caller": call.caller.name,
+        "operation": call.operation,
+        "asked": call.trace.asked,
+        "target": answered.target if answered else None,
+        "key": answered.key if answered else None,
+        "outcome": outcome.state,
+        "attempts": len(steps),
+        "failed": [f"{step.target}: {step.outcome}" for step in steps if step is not answered],
+        "ms": round(outcome.seconds * 1000, 1),
+    }
+    if outcome.first_content is not None:
+        line["first_content_ms"] = round(outcome.first_content * 1000, 1)
+    if outcome.usage is not None:
+        line["usage"] = {"input": outcome.usage.input, "output": outcome.usage.output, "cached": outcome.usage.cached}
+    if outcome.error is not None:
+        line["error"] = getattr(outcome.error, "code", None)
+    return line

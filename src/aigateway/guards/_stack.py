@@ -1,0 +1,47 @@
+"""Enter guards in order, leave them in reverse, whatever happens between."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import anyio
+
+from ..types import Call, Outcome
+from ._guard import Guard
+
+__all__ = ["GuardStack"]
+
+# A guard that hangs while leaving must not hold an answer back for ever.
+LEAVING = 5.0
+logger = logging.getLogger("aigateway.guards")
+
+
+class GuardStack:
+    """Hold the guards one call has entered."""
+
+    __slots__ = ("_entered", "_guards")
+
+    def __init__(self, guards: Sequence[Guard]) -> None:
+        self._guards = guards
+        self._entered: list[Guard] = []
+
+    async def enter(self, call: Call) -> None:
+        """Enter each guard until one refuses or answers."""
+        for guard in self._guards:
+            await guard.enter(call)
+            self._entered.append(guard)
+            if call.reply is not None:
+                return
+
+    async def leave(self, call: Call, outcome: Outcome) -> None:
+        """Leave what was entered: shielded, bounded, one failing guard never stopping the next."""
+        while self._entered:
+            guard = self._entered.pop()
+            with anyio.move_on_after(LEAVING, shield=True) as scope:
+                try:
+                    await guard.leave(call, outcome)
+                except Exception:
+                    logger.exception("the guard %s failed while leaving", type(guard).__name__)
+            if scope.cancelled_caught:
+                logger.error("the guard %s took longer than %s s to leave", type(guard).__name__, LEAVING)

@@ -1,0 +1,41 @@
+"""What a plug-in yields: frozen records of a name and a factory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..guards import Guard
+    from ..providers import LocalProvider, Options, Provider
+
+__all__ = ["API_VERSION", "GuardRecord", "ProviderRecord"]
+
+# A plug-in module may state `API_VERSION`; this core works with its own and the one before.
+API_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRecord:
+    """Offer a provider.
+
+    `key_variables` are the environment variables its key is usually in; `settings` the names a
+    `[providers.NAME]` table may hold besides the core's. `needs_key` is false for a provider
+    that answers in this process or on a trusted network.
+    """
+
+    name: str
+    factory: Callable[[Options], Provider | LocalProvider]
+    key_variables: tuple[str, ...] = ()
+    settings: frozenset[str] = frozenset()
+    needs_key: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GuardRecord:
+    """Offer a guard; `settings` maps what its `[[guards]]` table may hold to the defaults."""
+
+    name: str
+    factory: Callable[[Mapping[str, Any]], Guard]
+    settings: Mapping[str, Any] = field(default_factory=dict)

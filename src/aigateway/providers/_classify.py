@@ -1,0 +1,141 @@
+"""Tell what a failure is: a table of rules first, the HTTP status last.
+
+Status alone never decides: vendors fail inside a 200, and say "no money" with four statuses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import from_json
+
+from ..errors import Kind, ProviderError, Remedy, Vendor
+from ..secrets import mask
+from ..types import WireFailure
+from ._waits import wait_time
+
+__all__ = ["ErrorBody", "Rule", "by_status", "classify", "read_error"]
+
+# A wait longer than this is not worth keeping the same key for: rest it and go on.
+SHORT_WAIT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorBody:
+    """What an error body says, whatever its shape: JSON, text, HTML or nothing."""
+
+    message: str = ""
+    type: str = ""
+    code: str = ""
+    param: str | None = None
+    request_id: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of a vendor's error table; every given condition must hold.
+
+    `message` is searched for, without regard to case, in the vendor's message.
+    """
+
+    kind: Kind
+    status: int | None = None
+    code: str | None = None
+    type: str | None = None
+    message: str | None = None
+    remedy: Remedy | None = None
+
+    def matches(self, status: int, body: ErrorBody) -> bool:
+        """Tell whether this row describes the failure."""
+        return (
+            (self.status is None or self.status == status)
+            and (self.code is None or self.code == body.code)
+            and (self.type is None or self.type == body.type)
+            and (self.message is None or re.search(self.message, body.message[:4096], re.IGNORECASE) is not None)
+        )
+
+
+def read_error(failure: WireFailure) -> ErrorBody:
+    """Read the error of a body or an event; never raises, trusts no shape."""
+    parsed: Any = failure.event
+    if parsed is None and failure.body:
+        try:
+            parsed = from_json(failure.body)
+        except ValueError:
+            text = failure.body[:4096].decode("utf-8", "replace")
+            return ErrorBody(message="" if "<html" in text[:512].lower() else text)
+    if not isinstance(parsed, Mapping):
+        return ErrorBody(message=str(parsed)[:4096] if isinstance(parsed, str) else "")
+    inner = parsed.get("error", parsed)
+    request_id = _word(parsed.get("request_id")) or None
+    if isinstance(inner, str):
+        return ErrorBody(message=inner, request_id=request_id, fields=parsed)
+    if not isinstance(inner, Mapping):
+        return ErrorBody(request_id=request_id, fields=parsed)
+    return ErrorBody(
+        message=_word(inner.get("message")),
+        type=_word(inner.get("type")),
+        code=_word(inner.get("code")),
+        param=_word(inner.get("param")) or None,
+        request_id=request_id,
+        fields=parsed,
+    )
+
+
+def classify(failure: WireFailure, body: ErrorBody, rules: Sequence[Rule]) -> ProviderError:
+    """Build the error by the first row that matches, else by status."""
+    rule = next((rule for rule in rules if rule.matches(failure.status, body)), None)
+    kind = rule.kind if rule else by_status(failure.status)
+    wait = wait_time(failure.headers, body.message, now=failure.at)
+    error = ProviderError(
+        kind,
+        mask(body.message) or f"the provider answered with status {failure.status} and no reason",
+        remedy=rule.remedy if rule else None,
+        retry_after=wait,
+        vendor=Vendor(
+            status=failure.status,
+            code=mask(body.code, limit=64) or None,
+            param=mask(body.param, limit=64) if body.param else None,
+            request_id=mask(failure.headers.get("x-request-id") or body.request_id or "", limit=128) or None,
+        ),
+    )
+    if kind is Kind.RATE_LIMIT and wait is not None and wait > SHORT_WAIT:
+        error.with_remedy(again=False)
+    if failure.headers.get("x-should-retry", "").lower() == "false":
+        error.with_remedy(again=False)
+    return error
+
+
+def by_status(status: int) -> Kind:
+    """Guess from the status alone, when nothing else is known."""
+    if status in STATUSES:
+        return STATUSES[status]
+    if 200 <= status < 400:
+        return Kind.PROTOCOL_ERROR
+    return Kind.SERVER_ERROR if status >= 500 else Kind.BAD_REQUEST
+
+
+STATUSES = {
+    401: Kind.AUTH,
+    402: Kind.INSUFFICIENT_FUNDS,
+    403: Kind.PERMISSION,
+    404: Kind.MODEL_NOT_FOUND,
+    408: Kind.TIMEOUT,
+    409: Kind.OVERLOADED,
+    413: Kind.REQUEST_TOO_LARGE,
+    429: Kind.RATE_LIMIT,
+    499: Kind.CANCELLED,
+    503: Kind.OVERLOADED,
+    504: Kind.TIMEOUT,
+    529: Kind.OVERLOADED,
+}
+
+
+def _word(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""

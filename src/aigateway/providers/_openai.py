@@ -1,0 +1,190 @@
+"""The codec most vendors share: OpenAI's chat dialect, with a table of differences.
+
+A vendor without quirks is a `Dialect`; a vendor with quirks overrides `adapt` (requests),
+`fix_message` (whole answers) or `decoder_class` (streams).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from ..errors import ConfigurationError, Kind, ProviderError, RequestError
+from ..secrets import Secret
+from ..types import ChatRequest, HTTPRequest, ModelInfo, Reply, Target, Usage, WireFailure, WireResponse
+from ._classify import Rule, classify, read_error
+from ._decoder import ChatDecoder
+from ._dialect import Dialect
+from ._models_file import load_models
+from ._provider import Options
+from ._usage import read_usage
+
+__all__ = ["OpenAICompatible"]
+
+# What every OpenAI-compatible vendor means by these, whatever else it says.
+COMMON_RULES = (
+    Rule(Kind.CONTEXT_LENGTH, code="context_length_exceeded"),
+    Rule(Kind.CONTEXT_LENGTH, status=400, message=r"maximum context length|context window"),
+    Rule(Kind.MODEL_NOT_FOUND, code="model_not_found"),
+    Rule(Kind.INSUFFICIENT_FUNDS, code="insufficient_quota"),
+)
+
+
+class OpenAICompatible:
+    """Speak OpenAI's chat dialect to one vendor."""
+
+    dialect: ClassVar[Dialect]
+    decoder_class: ClassVar[type[ChatDecoder]] = ChatDecoder
+    settings: ClassVar[frozenset[str]] = frozenset()
+    operations: frozenset[str] = frozenset({"chat"})
+    framing: Literal["sse", "ndjson"] = "sse"
+    cancel_stops_billing: bool = False
+
+    def __init__(self, options: Options) -> None:
+        self.name = options.name
+        self.options = options
+        base_url = (options.base_url or self.dialect.base_url).rstrip("/")
+        if not base_url.startswith(("https://", "http://")):
+            raise ConfigurationError(
+                f"providers.{options.name}.base_url must begin with https:// or http://, not {base_url[:40]!r}."
+            )
+        self.url = base_url + self.dialect.path
+        self._heads: dict[tuple[Secret, bool], dict[str, str | Secret]] = {}
+        self._rules = (*self.dialect.errors, *COMMON_RULES)
+
+    def models(self) -> Sequence[ModelInfo]:
+        """List the models of the data file beside the plug-in's module."""
+        return load_models(type(self).__module__, self.name)
+
+    # -- requests ---------------------------------------------------------------------------
+
+    def encode(self, request: ChatRequest, key: Secret, target: Target) -> HTTPRequest:
+        """Write a chat request; `notes` names what was renamed, clamped or dropped."""
+        body = {"model": target.model, **self.dialect.defaults, **target.params, **request.body}
+        body.update(request.extra.get(self.name, {}))
+        if request.stream:
+            body["stream"] = True
+            if self.dialect.asks_usage:
+                body["stream_options"] = {**body.get("stream_options", {}), "include_usage": True}
+        notes: list[str] = []
+        self._apply_table(body, notes)
+        self.adapt(body, target, notes)
+        try:
+            data = to_json(body, inf_nan_mode="constants")
+        except (PydanticSerializationError, ValueError):
+            raise RequestError("the request holds a value that is not JSON; send plain data") from None
+        return HTTPRequest("POST", self.url, self._headers(key, request.stream), data, notes)
+
+    def adapt(self, body: dict[str, Any], target: Target, notes: list[str]) -> None:
+        """Change a request body for this vendor beyond its table; the messages may be shared."""
+
+    def _apply_table(self, body: dict[str, Any], notes: list[str]) -> None:
+        dialect = self.dialect
+        for ours, theirs in dialect.rename.items():
+            if ours in body:
+                value = body.pop(ours)
+                body.setdefault(theirs, value)
+                notes.append(f"{ours} was sent as {theirs}")
+        for name in dialect.drop & body.keys():
+            del body[name]
+            notes.append(f"{name} was dropped: {self.name} refuses it")
+        if dialect.roles or dialect.message_drop:
+            body["messages"] = [self._message(message, notes) for message in body["messages"]]
+
+    def _message(self, message: dict[str, Any], notes: list[str]) -> dict[str, Any]:
+        role = self.dialect.roles.get(message["role"])
+        dropped = self.dialect.message_drop & message.keys()
+        if role is None and not dropped:
+            return message
+        for name in sorted(dropped):
+            notes.append(f"messages[].{name} was dropped: {self.name} refuses it")
+        changed = {name: value for name, value in message.items() if name not in dropped}
+        if role is not None:
+            changed["role"] = role
+            notes.append(f"role {message['role']} was sent as {role}")
+        return changed
+
+    def _headers(self, key: Secret, stream: bool) -> dict[str, str | Secret]:
+        found = self._heads.get((key, stream))
+        if found is None:
+            if len(self._heads) >= 512:
+                self._heads.clear()
+            found = self._heads[key, stream] = self.headers(key, stream)
+        return found
+
+    def headers(self, key: Secret, stream: bool) -> dict[str, str | Secret]:
+        """Give the request headers; kept per key, so it is asked once."""
+        from .. import __version__
+
+        return {
+            self.dialect.auth_header: key.prefixed(self.dialect.auth_prefix),
+            "content-type": "application/json",
+            "accept": "text/event-stream" if stream else "application/json",
+            "accept-encoding": "identity",
+            "user-agent": f"aigateway/{__version__}",
+        }
+
+    # -- answers ----------------------------------------------------------------------------
+
+    def decode(self, request: ChatRequest, response: WireResponse) -> Reply:
+        """Read a whole chat completion. Raises ProviderError for every failure, inside 200 too."""
+        failure = WireFailure(response.status, response.headers, response.body)
+        if not 200 <= response.status < 300:
+            raise self.classify(failure)
+        try:
+            body = from_json(response.body)
+        except ValueError:
+            raise ProviderError(Kind.PROTOCOL_ERROR, "the answer is not JSON") from None
+        if not isinstance(body, dict):
+            raise ProviderError(Kind.PROTOCOL_ERROR, "the answer is not a JSON object")
+        if body.get("error") or not isinstance(body.get("choices"), list):
+            raise self.classify(WireFailure(response.status, response.headers, event=body))
+        for choice in body["choices"]:
+            self._read_choice(choice)
+        if not body["choices"]:
+            raise ProviderError(Kind.PROTOCOL_ERROR, "the answer has no choices")
+        body.setdefault("object", "chat.completion")
+        return Reply(body, read_usage(body.get("usage")) or Usage(), provider=self.name)
+
+    def _read_choice(self, choice: object) -> None:
+        if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
+            raise ProviderError(Kind.PROTOCOL_ERROR, "a choice has no message")
+        message = choice["message"]
+        self.fix_message(message)
+        check_message(message)
+        finish = choice.get("finish_reason")
+        if finish in self.dialect.finish_failures:
+            raise ProviderError(self.dialect.finish_failures[finish], f"the vendor cut the answer: {finish}")
+        if finish == "content_filter" and not message.get("content") and not message.get("tool_calls"):
+            raise ProviderError(Kind.CONTENT_POLICY, "the vendor's content filter withheld the answer")
+
+    def fix_message(self, message: dict[str, Any]) -> None:
+        """Bring a message into OpenAI's shape; reasoning becomes `reasoning_content`."""
+        name = self.dialect.reasoning
+        if name != "reasoning_content" and name in message:
+            message["reasoning_content"] = message.pop(name)
+        message.setdefault("content", None)
+        message.setdefault("role", "assistant")
+
+    def decoder(self, request: ChatRequest) -> ChatDecoder:
+        """Start reading a stream."""
+        return self.decoder_class(self.dialect, self.classify)
+
+    # -- failures ---------------------------------------------------------------------------
+
+    def classify(self, failure: WireFailure) -> ProviderError:
+        """Say what a failure means by this vendor's table, then by OpenAI's, then by status."""
+        return classify(failure, read_error(failure), self._rules)
+
+
+def check_message(message: Mapping[str, Any]) -> None:
+    """Refuse a message or delta whose fields have shapes no client expects."""
+    for name in ("content", "reasoning_content", "refusal"):
+        value = message.get(name)
+        if value is not None and type(value) is not str:
+            raise ProviderError(Kind.PROTOCOL_ERROR, f"{name} is not a text")
+    calls = message.get("tool_calls")
+    if calls is not None and not (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)):
+        raise ProviderError(Kind.PROTOCOL_ERROR, "tool_calls is not a list of objects")

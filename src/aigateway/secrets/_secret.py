@@ -1,0 +1,79 @@
+"""A value that cannot be shown by accident."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Never
+
+__all__ = ["Secret", "mask"]
+
+
+class Secret:
+    """Hold a secret; only `reveal` gives it away.
+
+    repr, str, format, JSON and pickle never do.
+    """
+
+    __slots__ = ("_id", "_value")
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+        self._id = ""
+
+    @property
+    def id(self) -> str:
+        """Name it for people: a few characters of a digest tell two keys apart and guess neither."""
+        if not self._id:
+            digest = sha256(b"aigateway/key-id/v1" + self._value.encode("utf-8", "surrogatepass"))
+            self._id = "key-" + digest.hexdigest()[:6]
+        return self._id
+
+    def reveal(self) -> str:
+        """Give the value, for the one place that sends it."""
+        return self._value
+
+    def matches(self, value: str) -> bool:
+        """Compare in constant time."""
+        return compare_digest(self._value.encode("utf-8", "surrogatepass"), value.encode("utf-8", "surrogatepass"))
+
+    def prefixed(self, prefix: str) -> Secret:
+        """Give `prefix` and the value as one secret (a header such as `Bearer ...`)."""
+        return Secret(prefix + self._value)
+
+    def __repr__(self) -> str:
+        return f"Secret({self.id})"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.matches(other._value)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __reduce__(self) -> Never:
+        raise TypeError("a Secret is not pickled; hand on the name of its source instead")
+
+
+# Shapes of the keys vendors and this gateway issue, and whatever follows "Bearer".
+KEYLIKE = re.compile(
+    r"(?i:bearer\s+)\S+|\b(?:sk|gsk|cpk|rk|pk|gw)[-_][A-Za-z0-9_\-*.]{6,}|\beyJ[A-Za-z0-9_\-.]{16,}|\borg[-_][A-Za-z0-9]{6,}"
+)
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def mask(text: str, *known: Secret | None, limit: int = 256) -> str:
+    """Make a vendor's text safe to show: known secrets and key-like words out, one line, bounded."""
+    for secret in known:
+        if secret:
+            text = text.replace(secret.reveal(), "***")
+    text = CONTROL.sub(" ", KEYLIKE.sub("***", text[: 16 * limit])).strip()
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,105 @@
+"""The httpx door: httpx2, on asyncio and on trio. Imported when a gateway opens it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+
+import httpx2 as httpx
+
+from ..errors import Kind, WireError
+from ..secrets import Secret
+from ..types import HTTPRequest
+
+__all__ = ["HttpxTransport"]
+
+# Connections are bounded by what is in flight; the timers other than `connect` are the exchange's.
+NO_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=45.0)
+
+
+class HttpxTransport:
+    """Send through an `httpx2.AsyncClient`, ours or the caller's (proxies, mTLS, mocks).
+
+    A caller's client stays the caller's to close.
+    """
+
+    def __init__(self, client: httpx.AsyncClient | None = None) -> None:
+        self._owned = client is None
+        self._client = client or _own_client()
+        self._urls: dict[str, httpx.URL] = {}
+
+    async def send(self, request: HTTPRequest, *, connect: float) -> HttpxResponse:
+        """Send, as the protocol says."""
+        headers = [(name, value.reveal() if isinstance(value, Secret) else value) for name, value in request.headers.items()]
+        timeout = {"connect": connect, "pool": connect, "read": None, "write": None}
+        with _as_wire_errors():
+            built = self._client.build_request(
+                request.method, self._url(request.url), headers=headers, content=request.body, extensions={"timeout": timeout}
+            )
+            response = await self._client.send(built, stream=True, follow_redirects=False, auth=None)
+        return HttpxResponse(response)
+
+    async def aclose(self) -> None:
+        """Close the client, unless it is the caller's."""
+        if self._owned:
+            await self._client.aclose()
+
+    def _url(self, url: str) -> httpx.URL:
+        """Parse each vendor's few addresses once."""
+        parsed = self._urls.get(url)
+        if parsed is None:
+            if len(self._urls) >= 256:
+                self._urls.clear()
+            parsed = self._urls[url] = httpx.URL(url)
+        return parsed
+
+
+def _own_client() -> httpx.AsyncClient:
+    client = httpx.AsyncClient(limits=NO_LIMITS, follow_redirects=False)
+    client.headers.clear()  # what a vendor gets is what its provider encoded
+    return client
+
+
+class HttpxResponse:
+    """Wrap an open httpx response."""
+
+    __slots__ = ("_chunks", "_response", "headers", "status")
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self._chunks: AsyncIterator[bytes] | None = None
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+
+    async def read(self) -> bytes:
+        """Give the next bytes, b"" at the end."""
+        if self._chunks is None:
+            self._chunks = self._response.aiter_bytes()
+        with _as_wire_errors():
+            async for chunk in self._chunks:
+                if chunk:
+                    return chunk
+        return b""
+
+    async def aclose(self, *, reusable: bool = False) -> None:
+        """Close; httpx keeps the connection only if the body was read to its end."""
+        await self._response.aclose()
+
+
+@contextmanager
+def _as_wire_errors() -> Iterator[None]:
+    """Translate, keeping the class and never the text: a URL or a header may be in it."""
+    try:
+        yield
+    except (httpx.ConnectTimeout, httpx.ConnectError, httpx.PoolTimeout, httpx.ProxyError) as error:
+        raise WireError(Kind.CONNECT, _words("could not connect", error)) from None
+    except httpx.TimeoutException as error:
+        raise WireError(Kind.TIMEOUT, _words("timed out", error)) from None
+    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+        raise WireError(Kind.STREAM_INTERRUPTED, _words("the connection broke", error)) from None
+    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
+        raise WireError(Kind.PROTOCOL_ERROR, _words("not valid HTTP", error)) from None
+
+
+def _words(what: str, error: Exception) -> str:
+    return f"{what} ({type(error).__name__})"

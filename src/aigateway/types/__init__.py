@@ -1,0 +1,41 @@
+"""What travels: requests, replies, chunks, usage, model facts, callers, calls, decisions."""
+
+from ._call import Call, Clock, Outcome
+from ._caller import ANYONE, IN_PROCESS, Caller
+from ._decision import Decision, Step, Trace
+from ._limits import Retries, Timeouts
+from ._models import ModelInfo, Price
+from ._reply import Chunk, Reply
+from ._request import ChatRequest, Routing, messages_from
+from ._target import Candidate, Facts, Target
+from ._usage import Usage
+from ._wire import Event, HTTPRequest, WireFailure, WireResponse
+
+__all__ = [
+    "ANYONE",
+    "IN_PROCESS",
+    "Call",
+    "Caller",
+    "Candidate",
+    "ChatRequest",
+    "Chunk",
+    "Clock",
+    "Decision",
+    "Event",
+    "Facts",
+    "HTTPRequest",
+    "ModelInfo",
+    "Outcome",
+    "Price",
+    "Reply",
+    "Retries",
+    "Routing",
+    "Step",
+    "Target",
+    "Timeouts",
+    "Trace",
+    "Usage",
+    "WireFailure",
+    "WireResponse",
+    "messages_from",
+]

@@ -1,0 +1,57 @@
+"""One call on its way through the gateway: what every layer is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from ..errors import GatewayError
+from ._caller import IN_PROCESS, Caller
+from ._decision import Trace
+from ._reply import Reply
+from ._request import ChatRequest
+from ._usage import Usage
+
+__all__ = ["Call", "Clock", "Outcome"]
+
+
+class Clock(Protocol):
+    """The only source of time; `now` is monotonic, `wall` seconds since the epoch."""
+
+    now: Callable[[], float]
+    wall: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Call:
+    """Carry one request, who asks, until when, and the trace of what happened to it.
+
+    A guard that answers by itself (a cache) sets `reply`. `started` and `deadline` are on the
+    gateway's monotonic clock.
+    """
+
+    request: ChatRequest
+    caller: Caller = IN_PROCESS
+    id: str = ""
+    started: float = 0.0
+    deadline: float = 0.0
+    trace: Trace = field(default_factory=Trace)
+    reply: Reply | None = None
+
+    @property
+    def operation(self) -> str:
+        """Name what is asked: chat, and later embeddings, images, responses."""
+        return self.request.operation
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended. `failed` never reached content; `interrupted` broke after it."""
+
+    state: Literal["complete", "interrupted", "cancelled", "failed"]
+    usage: Usage | None = None
+    error: GatewayError | None = None
+    seconds: float = 0.0
+    first_content: float | None = None

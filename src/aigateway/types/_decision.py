@@ -1,0 +1,90 @@
+"""Why a request went where it went: layers append to a Trace, closing freezes a Decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["Decision", "Step", "Trace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call to one target.
+
+    `outcome` is `complete`, `cancelled` or the kind of the failure; `key` is a masked id;
+    `start` and `seconds` are relative to the request; `wait` was spent before it.
+    """
+
+    target: str
+    outcome: str
+    key: str = ""
+    start: float = 0.0
+    seconds: float = 0.0
+    wait: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Tell how one request was routed; the same record for a dry run and a real call."""
+
+    asked: str
+    resolved: str
+    candidates: tuple[str, ...]
+    dropped: tuple[tuple[str, str], ...] = ()
+    steps: tuple[Step, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    version: int = 1
+
+    @property
+    def answered_by(self) -> str | None:
+        """Name the target that answered."""
+        return next((step.target for step in self.steps if step.outcome == "complete"), None)
+
+    @property
+    def attempts(self) -> int:
+        """Count the calls that were made."""
+        return len(self.steps)
+
+    def explain(self) -> str:
+        """Tell it in sentences."""
+        named = f"{self.asked!r}" if self.asked else "No model"
+        lines = [f"{named} was asked for; {self.resolved}, in this order: {', '.join(self.candidates) or 'nobody'}."]
+        lines += [f"{target} was left out: {reason}." for target, reason in self.dropped]
+        for step in self.steps:
+            waited = f" after waiting {step.wait:.2f} s" if step.wait else ""
+            took = f"{step.seconds * 1000:.0f} ms"
+            if step.outcome == "complete":
+                lines.append(f"{step.target} answered{waited} in {took}.")
+            else:
+                reason = f": {step.reason}" if step.reason else ""
+                lines.append(f"{step.target} failed{waited} after {took} ({step.outcome}{reason}).")
+        if self.steps and self.answered_by is None:
+            lines.append("Nobody answered.")
+        return "\n".join([*lines, *self.warnings, *(f"Changed for the vendor: {note}." for note in self.notes)])
+
+
+@dataclass(slots=True)
+class Trace:
+    """Collect what layers know while a request is under way."""
+
+    asked: str = ""
+    resolved: str = ""
+    candidates: list[str] = field(default_factory=list)
+    dropped: list[tuple[str, str]] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def freeze(self) -> Decision:
+        """Give the record."""
+        return Decision(
+            self.asked,
+            self.resolved,
+            tuple(self.candidates),
+            tuple(self.dropped),
+            tuple(self.steps),
+            tuple(self.warnings),
+            tuple(self.notes),
+        )

@@ -1,0 +1,51 @@
+"""What a model is: window, abilities, dated prices, and who follows it when it retires."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+__all__ = ["ModelInfo", "Price"]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Price tokens from a day on, in picodollars per token (= microdollars per million).
+
+    `above_tokens` limits a row to requests whose input is larger. `hours` limits it to hours of
+    the week in UTC, written `Mon-Fri 01:00-04:00`; `label` names such a row for people. `None`
+    means the vendor states no price for that bucket.
+    """
+
+    since: date
+    input: int | None = None
+    output: int | None = None
+    cached: int | None = None
+    cache_write: int | None = None
+    per_image: int | None = None
+    above_tokens: int = 0
+    hours: tuple[str, ...] = ()
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Describe one model of one provider.
+
+    `window` and `max_output` are tokens, 0 when unknown. `abilities` holds words such as chat,
+    tools, vision, reasoning, json_schema, embeddings, images. A retired id has a `successor` in
+    the same catalogue and `successor_params`, which keep its behaviour; `shutdown` is its last day.
+    """
+
+    id: str
+    provider: str
+    window: int = 0
+    max_output: int = 0
+    abilities: frozenset[str] = frozenset({"chat"})
+    prices: tuple[Price, ...] = ()
+    released: date | None = None
+    shutdown: date | None = None
+    successor: str | None = None
+    successor_params: Mapping[str, Any] = field(default_factory=dict)

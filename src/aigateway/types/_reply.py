@@ -1,0 +1,160 @@
+"""What comes back: a whole reply, or chunks of one; OpenAI's shape with typed views on demand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._usage import Usage
+
+if TYPE_CHECKING:
+    from ._decision import Decision
+    from ._views import Choice, ChunkChoice
+
+__all__ = ["Chunk", "Reply"]
+
+
+class Reply:
+    """Hold one whole answer.
+
+    `body` is OpenAI's chat completion as plain data; `choices` gives typed views of it. `cost`
+    is None while the price is unknown, never a silent 0.
+    """
+
+    __slots__ = ("_choices", "body", "cost", "decision", "provider", "usage")
+
+    def __init__(self, body: dict[str, Any], usage: Usage, *, provider: str = "") -> None:
+        self.body = body
+        self.usage = usage
+        self.provider = provider
+        self.cost: int | None = None
+        self.decision: Decision | None = None
+        self._choices: list[Choice] | None = None
+
+    @property
+    def id(self) -> str:
+        """Give the vendor's id of the answer."""
+        return str(self.body.get("id", ""))
+
+    @property
+    def model(self) -> str:
+        """Name the model that answered."""
+        return str(self.body.get("model", ""))
+
+    @property
+    def choices(self) -> list[Choice]:
+        """Give the choices as typed objects."""
+        if self._choices is None:
+            from ._views import Choice
+
+            self._choices = [Choice.model_validate(choice) for choice in self.body["choices"]]
+        return self._choices
+
+    @property
+    def text(self) -> str:
+        """Give the first choice's text; empty when it is a tool call or a refusal."""
+        return self._message().get("content") or ""
+
+    @property
+    def reasoning(self) -> str:
+        """Give the first choice's reasoning."""
+        return self._message().get("reasoning_content") or ""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Say why the first choice ended."""
+        choices = self.body["choices"]
+        return choices[0].get("finish_reason") if choices else None
+
+    def model_dump(self) -> dict[str, Any]:
+        """Give plain data, as pydantic models do."""
+        return self.body
+
+    def model_dump_json(self) -> bytes:
+        """Give JSON."""
+        from pydantic_core import to_json
+
+        return to_json(self.body)
+
+    def _message(self) -> dict[str, Any]:
+        choices = self.body["choices"]
+        return choices[0].get("message") or {} if choices else {}
+
+    def __repr__(self) -> str:
+        return f"Reply(model={self.model!r}, finish_reason={self.finish_reason!r}, text={self.text[:60]!r})"
+
+
+class Chunk:
+    """Hold one piece of a streamed answer.
+
+    `raw` is the vendor's JSON when it needed no change and can be forwarded as it came.
+    """
+
+    __slots__ = ("_choices", "body", "raw", "usage")
+
+    def __init__(self, body: dict[str, Any], *, raw: bytes | None = None, usage: Usage | None = None) -> None:
+        self.body = body
+        self.raw = raw
+        self.usage = usage
+        self._choices: list[ChunkChoice] | None = None
+
+    @property
+    def choices(self) -> list[ChunkChoice]:
+        """Give the choices as typed objects."""
+        if self._choices is None:
+            from ._views import ChunkChoice
+
+            self._choices = [ChunkChoice.model_validate(choice) for choice in self.body["choices"]]
+        return self._choices
+
+    @property
+    def text(self) -> str:
+        """Give the first choice's new text."""
+        return self._delta().get("content") or ""
+
+    @property
+    def reasoning(self) -> str:
+        """Give the first choice's new reasoning."""
+        return self._delta().get("reasoning_content") or ""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Say why the first choice ended, None while it goes on."""
+        choices = self.body["choices"]
+        return choices[0].get("finish_reason") if choices else None
+
+    @property
+    def is_usage(self) -> bool:
+        """Tell whether it is the extra last chunk that carries usage alone."""
+        return self.usage is not None and not self.body["choices"]
+
+    @property
+    def has_content(self) -> bool:
+        """Tell whether it promises something to the caller: text, reasoning, a tool call, an end."""
+        for choice in self.body["choices"]:
+            delta = choice.get("delta")
+            if choice.get("finish_reason") or (delta and any(delta.get(name) for name in CONTENT)):
+                return True
+        return False
+
+    def model_dump(self) -> dict[str, Any]:
+        """Give plain data, as pydantic models do."""
+        return self.body
+
+    def to_json(self) -> bytes:
+        """Give JSON, as it came where nothing had to change."""
+        if self.raw is not None:
+            return self.raw
+        from pydantic_core import to_json
+
+        return to_json(self.body)
+
+    def _delta(self) -> dict[str, Any]:
+        choices = self.body["choices"]
+        return choices[0].get("delta") or {} if choices else {}
+
+    def __repr__(self) -> str:
+        return f"Chunk(text={self.text!r}, finish_reason={self.finish_reason!r})"
+
+
+# What a delta may bring that counts as content; a role alone does not.
+CONTENT = ("content", "reasoning_content", "tool_calls", "refusal", "audio", "function_call")

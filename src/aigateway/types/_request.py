@@ -1,0 +1,184 @@
+"""What a caller asks, checked once: what we checked is what the vendor gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RequestError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
+
+__all__ = ["ChatRequest", "Routing", "messages_from"]
+
+# Fields that would change where a request goes, or with which key: the operator's business.
+FORBIDDEN = frozenset(
+    "api_base api_key api_version base_url custom_llm_provider extra_body extra_headers extra_query "
+    "headers http_client organization proxies proxy user_config vertex_credentials".split()
+)
+# Our own fields: read here, never sent on.
+OWN = ("routing", "extra", "models")
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Say, for one request, where it may go. `models` are tried before the named model's rest."""
+
+    models: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    fallback: bool | None = None
+
+    @classmethod
+    def parse(cls, value: object) -> Routing:
+        """Read the `routing` object of a request. Raises RequestError naming the wrong field."""
+        if value is None:
+            return cls()
+        if not isinstance(value, Mapping):
+            raise RequestError("'routing' must be an object, such as {\"only\": [\"groq\"]}", param="routing")
+        unknown = set(value) - {"models", "only", "ignore", "fallback"}
+        if unknown:
+            name = sorted(map(str, unknown))[0]
+            raise RequestError(
+                f"'routing.{name}' is not known; use models, only, ignore or fallback", param=f"routing.{name}"
+            )
+        fallback = value.get("fallback")
+        if fallback is not None and not isinstance(fallback, bool):
+            raise RequestError("'routing.fallback' must be true or false", param="routing.fallback")
+        names = {field: _names(field, value.get(field)) for field in ("models", "only", "ignore")}
+        return cls(**names, fallback=fallback)
+
+
+@dataclass(slots=True)
+class ChatRequest:
+    """One chat request: `body` holds every field the vendor may see, unknown ones included.
+
+    `extra` maps a provider's name to fields only that provider gets.
+    """
+
+    body: dict[str, Any]
+    model: str = ""
+    stream: bool = False
+    wants_usage: bool = False
+    routing: Routing = field(default_factory=Routing)
+    extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    operation = "chat"
+
+    @classmethod
+    def parse_json(cls, data: bytes) -> ChatRequest:
+        """Read a JSON body. Raises RequestError that names the field and what it must be."""
+        from pydantic import ValidationError
+
+        try:
+            body = _adapter().validate_json(data)
+        except ValidationError as error:
+            raise _explain(error) from None
+        return cls._of(body)
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> ChatRequest:
+        """Read a mapping, as `parse_json` does."""
+        from pydantic import ValidationError
+
+        try:
+            body = _adapter().validate_python(dict(fields))
+        except ValidationError as error:
+            raise _explain(error) from None
+        return cls._of(body)
+
+    @classmethod
+    def _of(cls, body: dict[str, Any]) -> ChatRequest:
+        if not FORBIDDEN.isdisjoint(body):
+            name = sorted(FORBIDDEN.intersection(body))[0]
+            raise RequestError(
+                f"{name!r} would change where a request goes; only the operator's configuration may. Remove it.",
+                param=name,
+            )
+        # A null says "not given" in every SDK; vendors differ on it, so it is not sent.
+        body = {name: value for name, value in body.items() if value is not None}
+        routing, extra, models = (body.pop(name, None) for name in OWN)
+        if models is not None and routing is None:
+            routing = {"models": models}
+        model, stream = body.pop("model", ""), body.pop("stream", False)
+        options = body.pop("stream_options", {})
+        if options and not stream:
+            raise RequestError("'stream_options' needs 'stream': true", param="stream_options")
+        request = cls(body, model, stream, bool(options.pop("include_usage", False)))
+        if options:
+            body["stream_options"] = options
+        request.routing = Routing.parse(routing)
+        request.extra = _extra(extra)
+        return request
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """Give the messages."""
+        return self.body["messages"]  # type: ignore[no-any-return]  # the adapter checked it
+
+
+def messages_from(prompt: str | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Turn a prompt into messages; a list of messages is taken as it is."""
+    if isinstance(prompt, str):
+        return [{"role": "user", "content": prompt}]
+    if isinstance(prompt, Sequence) and all(isinstance(message, Mapping) for message in prompt):
+        return [dict(message) for message in prompt]
+    raise RequestError("messages must be a string or a list of messages, each with a role", param="messages")
+
+
+def _names(field: str, value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    raise RequestError(f"'routing.{field}' must be a list of names", param=f"routing.{field}")
+
+
+def _extra(value: object) -> Mapping[str, Mapping[str, Any]]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(part, Mapping) for part in value.values()):
+        raise RequestError(
+            "'extra' must map a provider to its fields, such as {\"deepseek\": {\"user_id\": \"7\"}}", param="extra"
+        )
+    for part in value.values():
+        if not FORBIDDEN.isdisjoint(part):
+            name = sorted(FORBIDDEN.intersection(part))[0]
+            raise RequestError(f"'extra' may not hold {name!r}; only the configuration may. Remove it.", param="extra")
+    return value
+
+
+def _explain(error: ValidationError) -> RequestError:
+    """Name the first wrong field in the words of a person."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return RequestError(f"the body is not JSON: {first['ctx']['error']}. Send a JSON object.", code="invalid_json")
+    path = _path(first["loc"])
+    if not path:
+        return RequestError("the body must be a JSON object with 'messages'", param=None)
+    if first["type"] == "missing":
+        return RequestError(f"{path!r} is missing", param=path, code="missing_required_parameter")
+    return RequestError(f"{path!r}: {first['msg']}", param=path)
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in loc:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif "[" not in part and part not in {"str", "list"}:  # pydantic names union members, callers do not
+            text += f".{part}" if text else part
+    return text
+
+
+@cache
+def _adapter() -> TypeAdapter[dict[str, Any]]:
+    """Build the checker on first use: importing does nothing."""
+    from pydantic import TypeAdapter
+
+    from ._chat_body import ChatBody
+
+    return TypeAdapter(ChatBody)  # type: ignore[arg-type]  # a TypedDict is a dict at run time

@@ -1,0 +1,51 @@
+"""Where a request can go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ._limits import Timeouts
+from ._models import ModelInfo
+
+__all__ = ["Candidate", "Facts", "Target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Name one model at one configured provider.
+
+    `timeouts` None means the gateway's own. `params` are sent unless the caller set them (what a
+    retired name meant, say).
+    """
+
+    provider: str
+    model: str
+    weight: int = 1
+    timeouts: Timeouts | None = None
+    params: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is remembered about a target: calls under way, answers, failures in a row."""
+
+    in_flight: int = 0
+    answered: int = 0
+    failed: int = 0
+    failing: int = 0
+    last_kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Give routing all it may decide on, as plain values."""
+
+    target: Target
+    info: ModelInfo | None = None
+    keys_free: int = 1
+    facts: Facts = field(default_factory=Facts)

@@ -1,0 +1,61 @@
+"""What an answer used, in buckets that cannot overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["Usage"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Count the tokens of one answer.
+
+    `input` is the whole prompt and `output` the whole answer; `cached` and `cache_write` are
+    parts of `input`, `reasoning` is a part of `output`. `source` says who counted; nothing is
+    ever reported as 0 because it was unknown.
+    """
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+    source: Literal["reported", "estimated", "unknown"] = "unknown"
+
+    @property
+    def total(self) -> int:
+        """Add prompt and answer."""
+        return self.input + self.output
+
+    @property
+    def uncached(self) -> int:
+        """Count the prompt tokens that were neither read from nor written to a cache."""
+        return max(0, self.input - self.cached - self.cache_write)
+
+    # OpenAI's names for the same figures.
+    @property
+    def prompt_tokens(self) -> int:
+        """Give `input`."""
+        return self.input
+
+    @property
+    def completion_tokens(self) -> int:
+        """Give `output`."""
+        return self.output
+
+    @property
+    def total_tokens(self) -> int:
+        """Give `total`."""
+        return self.total
+
+    def openai(self) -> dict[str, Any]:
+        """Give the object OpenAI's clients read."""
+        return {
+            "prompt_tokens": self.input,
+            "completion_tokens": self.output,
+            "total_tokens": self.total,
+            "prompt_tokens_details": {"cached_tokens": self.cached, "cache_write_tokens": self.cache_write},
+            "completion_tokens_details": {"reasoning_tokens": self.reasoning},
+        }
