@@ -177,9 +177,7 @@ class RequestError(GatewayError):
     status = 400
     type = "invalid_request_error"
 
-    def __init__(
-        self, message: str, *, param: str | None = None, code: str | None = None, status: int = 0
-    ) -> None:
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None, status: int = 0) -> None:
         super().__init__(message)
         self.param = param
         self.code = code or self.code

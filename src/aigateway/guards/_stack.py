@@ -26,6 +26,9 @@ class GuardStack:
         self._guards = guards
         self._entered: list[Guard] = []
 
+    def __bool__(self) -> bool:
+        return bool(self._entered)
+
     async def enter(self, call: Call) -> None:
         """Enter each guard until one refuses or answers."""
         for guard in self._guards:

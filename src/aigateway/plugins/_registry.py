@@ -8,11 +8,11 @@ gateway.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import metadata
-from typing import Any
+from typing import cast
 
 import pluggy
 
@@ -42,7 +42,9 @@ class Plugin:
 class Registry:
     """Know every plug-in, load those that are named."""
 
-    def __init__(self, *, allow: Iterable[str] | None = None, entries: Iterable[metadata.EntryPoint] | None = None) -> None:
+    def __init__(
+        self, *, allow: Iterable[str] | None = None, entries: Iterable[metadata.EntryPoint] | None = None
+    ) -> None:
         self._manager = pluggy.PluginManager(_hookspecs.GROUP)
         self._manager.add_hookspecs(_hookspecs)
         self._records: dict[tuple[str, str], tuple[str, Record]] = {}
@@ -52,15 +54,11 @@ class Registry:
 
     def provider(self, name: str) -> ProviderRecord:
         """Load the provider plug-in `name`. Raises PluginError: unknown (nearest name) or broken (why)."""
-        record = self._record("provider", name)
-        assert isinstance(record, ProviderRecord)
-        return record
+        return cast("ProviderRecord", self._record("provider", name))
 
     def guard(self, name: str) -> GuardRecord:
         """Load the guard `name`. Raises PluginError as `provider` does."""
-        record = self._record("guard", name)
-        assert isinstance(record, GuardRecord)
-        return record
+        return cast("GuardRecord", self._record("guard", name))
 
     def register(self, module: object, name: str) -> None:
         """Take a plug-in object directly, as tests and programs do; a failing hook is raised."""
@@ -94,8 +92,12 @@ class Registry:
                     "Reinstall or remove it.",
                     plugin=plugin.name,
                 )
-        if (kind, name) not in self._records:
-            raise self._unknown(kind, name)
+            if (kind, name) not in self._records:
+                raise PluginError(
+                    f"the plug-in {plugin.name!r} ({plugin.distribution}) is installed, but offers no {kind} {name!r}. "
+                    "Update or remove it.",
+                    plugin=plugin.name,
+                )
         return self._records[kind, name][1]
 
     def _unknown(self, kind: str, name: str) -> PluginError:
@@ -143,7 +145,9 @@ class Registry:
             raise TypeError(f"{HOOKS[kind]} yielded {type(record).__name__}, not {expected.__name__}")
         owner, known = self._records.get((kind, record.name), (plugin.name, record))
         if owner != plugin.name and known is not record:
-            raise PluginError(f"{owner!r} and {plugin.name!r} both offer the {kind} {record.name!r}", plugin=plugin.name)
+            raise PluginError(
+                f"{owner!r} and {plugin.name!r} both offer the {kind} {record.name!r}", plugin=plugin.name
+            )
         self._records[kind, record.name] = (plugin.name, record)
 
     def _check_version(self, module: object) -> None:
@@ -169,9 +173,9 @@ class Registry:
     def _note(self, entry: metadata.EntryPoint, found: dict[str, Plugin]) -> None:
         if self._allow is not None and entry.name not in self._allow:
             return
-        described: Mapping[str, Any] = entry.dist.metadata if entry.dist else {"Name": "unknown", "Version": ""}
         kind = entry.name.partition(".")[0] if "." in entry.name else "provider"
-        plugin = Plugin(entry.name, described["Name"], described["Version"], kind, entry=entry)
+        distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "")
+        plugin = Plugin(entry.name, distribution, version, kind, entry=entry)
         other = found.get(entry.name)
         if other is not None and other.entry != entry:
             raise PluginError(

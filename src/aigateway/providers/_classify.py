@@ -19,6 +19,8 @@ from ._waits import wait_time
 
 __all__ = ["ErrorBody", "Rule", "by_status", "classify", "read_error"]
 
+# What is left of a key in "Your api key: ****0f3a is invalid".
+FRAGMENT = re.compile(r"\*{3,}\S*")
 # A wait longer than this is not worth keeping the same key for: rest it and go on.
 SHORT_WAIT = 10.0
 
@@ -93,7 +95,8 @@ def classify(failure: WireFailure, body: ErrorBody, rules: Sequence[Rule]) -> Pr
     wait = wait_time(failure.headers, body.message, now=failure.at)
     error = ProviderError(
         kind,
-        mask(body.message) or f"the provider answered with status {failure.status} and no reason",
+        mask(FRAGMENT.sub("***", body.message[:4096]))
+        or f"the provider answered with status {failure.status} and no reason",
         remedy=rule.remedy if rule else None,
         retry_after=wait,
         vendor=Vendor(

@@ -58,11 +58,12 @@ class ChatDecoder:
 
     def read(self, body: dict[str, Any], raw: bytes | None) -> Iterable[Chunk]:
         """Turn one object into a chunk; `raw` is its JSON as it came."""
+        counted = "usage" in body
         if body.get("usage") is not None and self._take_usage(body):
             raw = None
         choices = body.get("choices")
         if not choices:
-            if choices is None and "usage" not in body:
+            if choices is None and not counted:
                 raise ProviderError(Kind.PROTOCOL_ERROR, "an event of the stream has no choices")
             return ()
         if not isinstance(choices, list):
@@ -85,8 +86,9 @@ class ChatDecoder:
         """Classify an error that came inside the stream."""
         inner = body.get("error")
         status = inner.get("status_code", inner.get("http_code")) if isinstance(inner, dict) else None
-        known = isinstance(status, int | str) and str(status).isascii() and str(status).isdigit() and len(str(status)) == 3
-        return self.classify(WireFailure(int(status) if known else 500, event=body))
+        text = str(status) if isinstance(status, int | str) else ""
+        known = len(text) == 3 and text.isascii() and text.isdigit()
+        return self.classify(WireFailure(int(text) if known else 500, event=body))
 
     def _read_choice(self, choice: object) -> bool:
         """Check and fix one choice; tell whether it was changed."""
@@ -106,6 +108,8 @@ class ChatDecoder:
         if "tool_calls" in delta:
             self._check_calls(delta["tool_calls"])
         finish = choice.get("finish_reason")
+        if finish is not None and type(finish) is not str:
+            raise ProviderError(Kind.PROTOCOL_ERROR, "finish_reason is not a text")
         if finish:
             if finish in self.dialect.finish_failures:
                 raise ProviderError(self.dialect.finish_failures[finish], f"the vendor cut the answer: {finish}")
@@ -129,7 +133,7 @@ class ChatDecoder:
             raise ProviderError(Kind.STREAM_INTERRUPTED, "the stream ended without a finish reason")
         if self._usage_body is None:
             return ()
-        head = {name: self._last[name] for name in ("id", "created", "model") if name in self._last}
+        head: dict[str, Any] = {name: self._last[name] for name in ("id", "created", "model") if name in self._last}
         body = {**head, "object": "chat.completion.chunk", "choices": [], "usage": self._usage_body}
         self._usage_body = None
         return (Chunk(body, usage=self.usage),)

@@ -64,10 +64,14 @@ class OpenAICompatible:
         """Write a chat request; `notes` names what was renamed, clamped or dropped."""
         body = {"model": target.model, **self.dialect.defaults, **target.params, **request.body}
         body.update(request.extra.get(self.name, {}))
+        # What was routed and allowed is what is sent: `extra` may add fields, not change these.
+        body["model"], body["messages"] = target.model, request.messages
+        body.pop("stream", None)
         if request.stream:
             body["stream"] = True
             if self.dialect.asks_usage:
-                body["stream_options"] = {**body.get("stream_options", {}), "include_usage": True}
+                options = body.get("stream_options")
+                body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
         notes: list[str] = []
         self._apply_table(body, notes)
         self.adapt(body, target, notes)
@@ -75,7 +79,7 @@ class OpenAICompatible:
             data = to_json(body, inf_nan_mode="constants")
         except (PydanticSerializationError, ValueError):
             raise RequestError("the request holds a value that is not JSON; send plain data") from None
-        return HTTPRequest("POST", self.url, self._headers(key, request.stream), data, notes)
+        return HTTPRequest("POST", self.url, self._headers(key, request.stream), data, list(dict.fromkeys(notes)))
 
     def adapt(self, body: dict[str, Any], target: Target, notes: list[str]) -> None:
         """Change a request body for this vendor beyond its table; the messages may be shared."""
@@ -87,7 +91,7 @@ class OpenAICompatible:
                 value = body.pop(ours)
                 body.setdefault(theirs, value)
                 notes.append(f"{ours} was sent as {theirs}")
-        for name in dialect.drop & body.keys():
+        for name in sorted(dialect.drop & body.keys()):
             del body[name]
             notes.append(f"{name} was dropped: {self.name} refuses it")
         if dialect.roles or dialect.message_drop:
@@ -98,8 +102,7 @@ class OpenAICompatible:
         dropped = self.dialect.message_drop & message.keys()
         if role is None and not dropped:
             return message
-        for name in sorted(dropped):
-            notes.append(f"messages[].{name} was dropped: {self.name} refuses it")
+        notes += (f"messages[].{name} was dropped: {self.name} refuses it" for name in sorted(dropped))
         changed = {name: value for name, value in message.items() if name not in dropped}
         if role is not None:
             changed["role"] = role
@@ -139,7 +142,7 @@ class OpenAICompatible:
             raise ProviderError(Kind.PROTOCOL_ERROR, "the answer is not JSON") from None
         if not isinstance(body, dict):
             raise ProviderError(Kind.PROTOCOL_ERROR, "the answer is not a JSON object")
-        if body.get("error") or not isinstance(body.get("choices"), list):
+        if self.failed(body):
             raise self.classify(WireFailure(response.status, response.headers, event=body))
         for choice in body["choices"]:
             self._read_choice(choice)
@@ -148,6 +151,10 @@ class OpenAICompatible:
         body.setdefault("object", "chat.completion")
         return Reply(body, read_usage(body.get("usage")) or Usage(), provider=self.name)
 
+    def failed(self, body: Mapping[str, Any]) -> bool:
+        """Tell whether a whole body inside a 200 is a failure."""
+        return bool(body.get("error")) or not isinstance(body.get("choices"), list)
+
     def _read_choice(self, choice: object) -> None:
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
             raise ProviderError(Kind.PROTOCOL_ERROR, "a choice has no message")
@@ -155,7 +162,9 @@ class OpenAICompatible:
         self.fix_message(message)
         check_message(message)
         finish = choice.get("finish_reason")
-        if finish in self.dialect.finish_failures:
+        if finish is not None and type(finish) is not str:
+            raise ProviderError(Kind.PROTOCOL_ERROR, "finish_reason is not a text")
+        if finish and finish in self.dialect.finish_failures:
             raise ProviderError(self.dialect.finish_failures[finish], f"the vendor cut the answer: {finish}")
         if finish == "content_filter" and not message.get("content") and not message.get("tool_calls"):
             raise ProviderError(Kind.CONTENT_POLICY, "the vendor's content filter withheld the answer")
@@ -167,6 +176,17 @@ class OpenAICompatible:
             message["reasoning_content"] = message.pop(name)
         message.setdefault("content", None)
         message.setdefault("role", "assistant")
+
+    def parse_models(self, response: WireResponse) -> list[str]:
+        """Read the ids of a `GET /models` answer. Raises ProviderError as `decode` does."""
+        failure = WireFailure(response.status, response.headers, response.body)
+        if not 200 <= response.status < 300:
+            raise self.classify(failure)
+        try:
+            rows = from_json(response.body)["data"]
+            return [row["id"] for row in rows if isinstance(row["id"], str)]
+        except (ValueError, KeyError, TypeError, IndexError):
+            raise ProviderError(Kind.PROTOCOL_ERROR, "the list of models makes no sense") from None
 
     def decoder(self, request: ChatRequest) -> ChatDecoder:
         """Start reading a stream."""

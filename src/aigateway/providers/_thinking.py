@@ -13,11 +13,12 @@ class ThinkSplitter:
     A tag counts only at the very start of the answer; the blank lines beside tags are dropped.
     """
 
-    __slots__ = ("_held", "_state")
+    __slots__ = ("_held", "_opened", "_state")
 
     def __init__(self) -> None:
         self._held = ""
         self._state = "start"  # -> inside -> after -> content
+        self._opened = False  # inside, and past the newline beside the tag
 
     def feed(self, text: str) -> tuple[str, str]:
         """Take the next piece; what may still become a tag is held back."""
@@ -41,12 +42,16 @@ class ThinkSplitter:
     def _start(self) -> None:
         seen = self._held.lstrip()
         if seen.startswith(OPEN):
-            self._held, self._state = seen[len(OPEN) :].removeprefix("\n"), "inside"
+            self._held, self._state = seen[len(OPEN) :], "inside"
         elif not OPEN.startswith(seen):
             self._state = "content"
 
     def _inside(self) -> str:
         """Give the reasoning so far, without what may be the newline and tag that close it."""
+        if not self._opened:
+            if not self._held:
+                return ""
+            self._held, self._opened = self._held.removeprefix("\n"), True
         thought, closed, rest = self._held.partition(CLOSE)
         if closed:
             self._held, self._state = rest, "after"

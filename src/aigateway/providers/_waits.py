@@ -19,8 +19,10 @@ LONGEST = 24 * 3600.0
 PART = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|us|µs|ns|h|m|s|d)", re.ASCII)  # ms before m
 UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 NUMBER = re.compile(r"\d{1,18}(?:\.\d{0,18})?", re.ASCII)
-IN_TEXT = re.compile(r"(?:try again|retry|wait)[^0-9]{0,24}((?:\d{1,12}(?:\.\d{1,12})?(?:ms|us|µs|ns|h|m|s|d))+)", re.I)
-SECONDS_IN_TEXT = re.compile(r"(?:try again|retry|wait)[^0-9]{0,24}(\d{1,12}(?:\.\d{1,12})?)\s*sec", re.I)
+IN_TEXT = re.compile(
+    r"(?:try again|retry|wait)[^0-9]{0,24}((?:\d{1,12}(?:\.\d{1,12})?(?:ms|us|µs|ns|h|m|s|d))+)", re.IGNORECASE
+)
+SECONDS_IN_TEXT = re.compile(r"(?:try again|retry|wait)[^0-9]{0,24}(\d{1,12}(?:\.\d{1,12})?)\s*sec", re.IGNORECASE)
 ISO_IN_TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -40,6 +42,7 @@ def duration(text: str) -> float | None:
 
 def wait_time(headers: Mapping[str, str], text: str = "", *, now: float = 0.0) -> float | None:
     """Give the wait in seconds, None if none is named; `now` is seconds since the epoch."""
+    now = now or _http_date(headers.get("date")) or 0.0
     for found in (
         _milliseconds(headers.get("retry-after-ms")),
         _retry_after(headers.get("retry-after"), headers.get("date"), now),
@@ -67,10 +70,8 @@ def _retry_after(value: str | None, date: str | None, now: float) -> float | Non
     seconds = duration(value)
     if seconds is not None:
         return seconds
-    until = _http_date(value)
-    if until is None:
-        return None
-    return _clamp(until - (_http_date(date) or now)) if date or now else None
+    until, since = _http_date(value), _http_date(date) or now
+    return _clamp(until - since) if until is not None and since else None
 
 
 def _http_date(value: str | None) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -26,7 +25,9 @@ class AiohttpTransport:
 
     async def send(self, request: HTTPRequest, *, connect: float) -> AiohttpResponse:
         """Send, as the protocol says."""
-        headers = {name: value.reveal() if isinstance(value, Secret) else value for name, value in request.headers.items()}
+        headers = {
+            name: value.reveal() if isinstance(value, Secret) else value for name, value in request.headers.items()
+        }
         session = self._session or self._open()
         with _as_wire_errors():
             response = await session.request(
@@ -101,9 +102,14 @@ def _as_wire_errors() -> Iterator[None]:
         yield
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise WireError(Kind.CONNECT, _words("could not connect", error)) from None
-    except (aiohttp.ServerTimeoutError, asyncio.TimeoutError) as error:
+    except (TimeoutError, aiohttp.ServerTimeoutError) as error:
         raise WireError(Kind.TIMEOUT, _words("timed out", error)) from None
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientOSError, ConnectionError) as error:
+    except (
+        aiohttp.ServerDisconnectedError,
+        aiohttp.ClientPayloadError,
+        aiohttp.ClientOSError,
+        ConnectionError,
+    ) as error:
         raise WireError(Kind.STREAM_INTERRUPTED, _words("the connection broke", error)) from None
     except (aiohttp.ClientError, ValueError) as error:
         raise WireError(Kind.PROTOCOL_ERROR, _words("not valid HTTP", error)) from None

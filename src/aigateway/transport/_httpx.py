@@ -30,11 +30,17 @@ class HttpxTransport:
 
     async def send(self, request: HTTPRequest, *, connect: float) -> HttpxResponse:
         """Send, as the protocol says."""
-        headers = [(name, value.reveal() if isinstance(value, Secret) else value) for name, value in request.headers.items()]
+        headers = [
+            (name, value.reveal() if isinstance(value, Secret) else value) for name, value in request.headers.items()
+        ]
         timeout = {"connect": connect, "pool": connect, "read": None, "write": None}
         with _as_wire_errors():
             built = self._client.build_request(
-                request.method, self._url(request.url), headers=headers, content=request.body, extensions={"timeout": timeout}
+                request.method,
+                self._url(request.url),
+                headers=headers,
+                content=request.body,
+                extensions={"timeout": timeout},
             )
             response = await self._client.send(built, stream=True, follow_redirects=False, auth=None)
         return HttpxResponse(response)

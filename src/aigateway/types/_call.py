@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -19,9 +18,17 @@ __all__ = ["Call", "Clock", "Outcome"]
 class Clock(Protocol):
     """The only source of time; `now` is monotonic, `wall` seconds since the epoch."""
 
-    now: Callable[[], float]
-    wall: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
+    def now(self) -> float:
+        """Give monotonic seconds."""
+        ...
+
+    def wall(self) -> float:
+        """Give seconds since the epoch."""
+        ...
+
+    async def sleep(self, seconds: float, /) -> None:
+        """Wait."""
+        ...
 
 
 @dataclass(slots=True)

@@ -1,9 +1,9 @@
 """The fields of a chat request that are checked; others pass. Imported on first use."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Field
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 __all__ = ["ChatBody"]
 

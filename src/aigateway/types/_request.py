@@ -16,8 +16,9 @@ __all__ = ["ChatRequest", "Routing", "messages_from"]
 
 # Fields that would change where a request goes, or with which key: the operator's business.
 FORBIDDEN = frozenset(
-    "api_base api_key api_version base_url custom_llm_provider extra_body extra_headers extra_query "
-    "headers http_client organization proxies proxy user_config vertex_credentials".split()
+    {"api_base", "api_key", "api_version", "base_url", "custom_llm_provider", "extra_body", "extra_headers"}
+    | {"extra_query", "headers", "http_client", "organization", "proxies", "proxy", "user_config"}
+    | {"vertex_credentials"}
 )
 # Our own fields: read here, never sent on.
 OWN = ("routing", "extra", "models")
@@ -38,10 +39,10 @@ class Routing:
         if value is None:
             return cls()
         if not isinstance(value, Mapping):
-            raise RequestError("'routing' must be an object, such as {\"only\": [\"groq\"]}", param="routing")
+            raise RequestError('\'routing\' must be an object, such as {"only": ["groq"]}', param="routing")
         unknown = set(value) - {"models", "only", "ignore", "fallback"}
         if unknown:
-            name = sorted(map(str, unknown))[0]
+            name = min(map(str, unknown))
             raise RequestError(
                 f"'routing.{name}' is not known; use models, only, ignore or fallback", param=f"routing.{name}"
             )
@@ -93,7 +94,7 @@ class ChatRequest:
     @classmethod
     def _of(cls, body: dict[str, Any]) -> ChatRequest:
         if not FORBIDDEN.isdisjoint(body):
-            name = sorted(FORBIDDEN.intersection(body))[0]
+            name = min(FORBIDDEN.intersection(body))
             raise RequestError(
                 f"{name!r} would change where a request goes; only the operator's configuration may. Remove it.",
                 param=name,
@@ -120,7 +121,7 @@ class ChatRequest:
         return self.body["messages"]  # type: ignore[no-any-return]  # the adapter checked it
 
 
-def messages_from(prompt: str | Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def messages_from(prompt: object) -> list[dict[str, Any]]:
     """Turn a prompt into messages; a list of messages is taken as it is."""
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]
@@ -142,11 +143,11 @@ def _extra(value: object) -> Mapping[str, Mapping[str, Any]]:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(part, Mapping) for part in value.values()):
         raise RequestError(
-            "'extra' must map a provider to its fields, such as {\"deepseek\": {\"user_id\": \"7\"}}", param="extra"
+            '\'extra\' must map a provider to its fields, such as {"deepseek": {"user_id": "7"}}', param="extra"
         )
     for part in value.values():
         if not FORBIDDEN.isdisjoint(part):
-            name = sorted(FORBIDDEN.intersection(part))[0]
+            name = min(FORBIDDEN.intersection(part))
             raise RequestError(f"'extra' may not hold {name!r}; only the configuration may. Remove it.", param="extra")
     return value
 

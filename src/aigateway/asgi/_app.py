@@ -1,0 +1,172 @@
+"""The ASGI application: one visible table of routes and who may use them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Literal, NamedTuple
+
+from pydantic_core import to_json
+from starlette.routing import Route, Router
+
+from ..callers import StaticKeys, require
+from ..errors import ConfigurationError, GatewayError, RequestError
+from ..gateway import Gateway
+from ._catalogue import Models, OneModel
+from ._chat import Chat
+from ._door import Door
+from ._health import Health
+from ._incoming import ASGIApp, ClientGone, Incoming, Receive, Scope, Send
+
+__all__ = ["ROUTES", "create_app"]
+
+access_log = logging.getLogger("aigateway.access")
+server_log = logging.getLogger("aigateway.server")
+Endpoint = Callable[[Incoming], Awaitable[None]]
+Access = Literal["public", "caller", "admin"]
+
+
+class Entry(NamedTuple):
+    """One row of the table."""
+
+    methods: str
+    path: str
+    endpoint: Callable[[Gateway], Endpoint]
+    access: Access
+
+
+# Every route there is; the paths under /v1 are served without it too.
+ROUTES: Sequence[Entry] = (
+    Entry("POST", "/v1/chat/completions", Chat, "caller"),
+    Entry("GET HEAD", "/v1/models", Models, "caller"),
+    Entry("GET HEAD", "/v1/models/{id:path}", OneModel, "caller"),
+    Entry("GET HEAD", "/health", Health, "public"),
+)
+
+
+def create_app(gateway: Gateway | None = None) -> ASGIApp:
+    """Make an ASGI application of a gateway; it can be served, or mounted under any prefix.
+
+    A gateway that is given is closed by whoever made it; without one the configuration is
+    discovered (`uvicorn --factory aigateway.asgi:create_app`) and the gateway is closed with the
+    server. Raises ConfigurationError.
+    """
+    owned = gateway is None
+    gateway = gateway or Gateway.from_config()
+    return App(gateway, owned=owned, routes=ROUTES)
+
+
+class App:
+    """Serve one gateway: match, admit, answer, log."""
+
+    def __init__(self, gateway: Gateway, *, owned: bool, routes: Sequence[Entry]) -> None:
+        self.gateway = gateway
+        self._owned = owned
+        keys = gateway.settings.callers.keys
+        door = Door(StaticKeys([(key.name, key.secret, frozenset(key.scopes)) for key in keys]))
+        self._router = Router(
+            [route for entry in routes for route in _routes(entry, gateway, door)],
+            redirect_slashes=False,
+            default=_not_found,
+            lifespan=self._lifespan,
+        )
+        self._log = gateway.settings.server.log_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection; what is not HTTP is not ours."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1003})
+        elif scope["type"] != "http":
+            await self._router(scope, receive, send)
+        else:
+            await self._serve(Incoming(scope, receive, send))
+
+    async def _serve(self, request: Incoming) -> None:
+        request.scope["aigateway.request"] = request
+        try:
+            await self._router(request.scope, request.receive, request.send)
+        except ClientGone:
+            request.status = request.status or 499
+        except GatewayError as error:
+            await self._refuse(request, error)
+        except Exception:
+            server_log.exception("request %s failed inside the gateway", request.id)
+            await self._refuse(request, GatewayError("the gateway failed; the request id names it in the log"))
+        finally:
+            if self._log and access_log.isEnabledFor(logging.INFO):
+                access_log.info("%s", _line(request))
+
+    async def _refuse(self, request: Incoming, error: GatewayError) -> None:
+        if request.status:
+            return  # the head is out: the connection can only be closed
+        steps = error.decision.attempts if error.decision else 0
+        await request.refuse(error, {"x-aigateway-attempts": str(steps)} if steps else None)
+
+    @asynccontextmanager
+    async def _lifespan(self, app: object) -> AsyncIterator[None]:
+        yield
+        if self._owned:
+            await self.gateway.aclose()
+
+
+class Admitted:
+    """An endpoint behind its access rule and its methods."""
+
+    def __init__(self, entry: Entry, gateway: Gateway, door: Door) -> None:
+        self._endpoint = entry.endpoint(gateway)
+        self._methods = frozenset(entry.methods.split())
+        self._access = entry.access
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Admit, then answer."""
+        request: Incoming = scope["aigateway.request"]
+        if self._access != "public":
+            request.caller = self._door.caller(request)
+            if self._access == "admin":
+                require(request.caller, "admin")
+        if scope["method"] not in self._methods:
+            allowed = ", ".join(sorted(self._methods))
+            error = RequestError(
+                f"{scope['method'][:16]} is not allowed here; use {allowed}", status=405, code="method"
+            )
+            await request.refuse(error, {"allow": allowed})
+            return
+        await self._endpoint(request)
+
+
+def _routes(entry: Entry, gateway: Gateway, door: Door) -> list[Route]:
+    if entry.access not in {"public", "caller", "admin"}:
+        raise ConfigurationError(f"the route {entry.path} has no access rule; give it public, caller or admin")
+    app = Admitted(entry, gateway, door)
+    paths = [entry.path]
+    if entry.path.startswith("/v1/"):
+        paths.append(entry.path.removeprefix("/v1"))
+    return [Route(path, app) for path in paths]
+
+
+async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    request: Incoming = scope["aigateway.request"]
+    raise RequestError(
+        f"there is nothing at {request.scope['method'][:16]} {request.path[:128]!r}. "
+        "Chat is POST /v1/chat/completions; the base URL ends in /v1.",
+        status=404,
+        code="unknown_url",
+    )
+
+
+def _line(request: Incoming) -> str:
+    """Write the access line; JSON escapes whatever a client put into it."""
+    line: dict[str, Any] = {
+        "time": round(time.time(), 3),
+        "request_id": request.id,
+        "caller": request.caller.name,
+        "key": request.caller.key,
+        "method": request.scope["method"][:16],
+        "path": request.path[:256],
+        "status": request.status,
+        "ms": round((time.monotonic() - request.started) * 1000, 1),
+    }
+    return to_json(line).decode()

@@ -1,0 +1,75 @@
+"""The models there are, in OpenAI's list shape with what else is known."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import unquote
+
+from pydantic_core import to_json
+
+from ..errors import UnknownModel
+from ..gateway import Gateway
+from ..types import ModelInfo
+from ._incoming import Incoming
+
+__all__ = ["Models", "OneModel", "model_card", "model_list"]
+
+
+class Models:
+    """Answer GET /v1/models."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, request: Incoming) -> None:
+        """List routes and models."""
+        await request.answer(to_json({"object": "list", "data": model_list(self._gateway)}))
+
+
+class OneModel:
+    """Answer GET /v1/models/{id}; ids may hold slashes."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, request: Incoming) -> None:
+        """Describe one model, by its plain id or as provider/id."""
+        name = unquote(str(request.scope["path_params"]["id"]))
+        for card in model_list(self._gateway):
+            if name in {card["id"], f"{card['owned_by']}/{card['id']}"}:
+                await request.answer(to_json(card))
+                return
+        raise UnknownModel(f"the model {name[:128]!r} is not known here. GET /v1/models lists all.", param="model")
+
+
+def model_list(gateway: Gateway) -> list[dict[str, Any]]:
+    """List what can be asked for: routes first, then each provider's models."""
+    routes = [
+        {"id": name, "object": "model", "created": 0, "owned_by": "aigateway", "targets": [str(t) for t in targets]}
+        for name, targets in gateway.parts.names.routes.items()
+    ]
+    return [*routes, *(model_card(info) for info in gateway.parts.catalogue.living(datetime.now(UTC).date()))]
+
+
+def model_card(info: ModelInfo) -> dict[str, Any]:
+    """Describe a model; prices are in US dollars per million tokens, as texts."""
+    card: dict[str, Any] = {
+        "id": info.id,
+        "object": "model",
+        "created": _seconds(info.released),
+        "owned_by": info.provider,
+        "provider": info.provider,
+        "capabilities": sorted(info.abilities),
+    }
+    if info.window:
+        card["context_length"] = info.window
+    if info.max_output:
+        card["max_output_tokens"] = info.max_output
+    if info.shutdown:
+        card["shutdown_date"] = info.shutdown.isoformat()
+    return card
+
+
+def _seconds(day: date | None) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) if day else 0

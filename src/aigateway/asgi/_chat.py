@@ -1,0 +1,76 @@
+"""Chat completions: JSON, or server-sent events."""
+
+from __future__ import annotations
+
+from pydantic_core import to_json
+
+from ..callers import require
+from ..errors import GatewayError
+from ..exchange import Exchange
+from ..gateway import Gateway
+from ..types import ChatRequest, Chunk
+from ._incoming import Incoming, error_body
+from ._leaving import while_connected
+
+__all__ = ["Chat"]
+
+DONE = b"data: [DONE]\n\n"
+STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+
+class Chat:
+    """Answer POST /v1/chat/completions."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __call__(self, request: Incoming) -> None:
+        """Check, ask, answer; a client that leaves cancels the upstream call."""
+        require(request.caller, "chat")
+        asked = ChatRequest.parse_json(await request.body())
+        await while_connected(request.receive, lambda: self._answer(request, asked))
+
+    async def _answer(self, request: Incoming, asked: ChatRequest) -> None:
+        call = self._gateway.call(asked, caller=request.caller, request_id=request.id)
+        exchange = await self._gateway.open(call)
+        try:
+            if asked.stream:
+                await self._stream(request, exchange, asked.wants_usage)
+            else:
+                await self._whole(request, exchange)
+        finally:
+            await exchange.aclose()
+
+    async def _whole(self, request: Incoming, exchange: Exchange) -> None:
+        await request.answer(exchange.whole().model_dump_json(), headers=self._headers(request, exchange))
+
+    async def _stream(self, request: Incoming, exchange: Exchange, wants_usage: bool) -> None:
+        exchange.collect = False  # a client over HTTP has what arrived
+        headers = {**STREAM_HEADERS, **self._headers(request, exchange)}
+        await request.start(200, headers, b"text/event-stream; charset=utf-8", None)
+        last = DONE
+        try:
+            while batch := await exchange.read():
+                body = _events(batch, wants_usage)
+                if body:
+                    await request.send({"type": "http.response.body", "body": body, "more_body": True})
+        except GatewayError as error:
+            last = b"data: " + to_json(error_body(error, request.id)) + b"\n\n"
+        await request.send({"type": "http.response.body", "body": last})
+
+    def _headers(self, request: Incoming, exchange: Exchange) -> dict[str, str]:
+        call, target = exchange.call, exchange.target
+        shown = f"sandbox/{target.provider}" if self._gateway.settings.sandbox else target.provider
+        headers = {
+            "x-aigateway-provider": shown,
+            "x-aigateway-model": target.model,
+            "x-aigateway-attempts": str(len(call.trace.steps) + 1),
+            "x-aigateway-overhead-ms": f"{(exchange.started - request.started) * 1000:.2f}",
+        }
+        if call.trace.warnings:
+            headers["x-aigateway-warning"] = "; ".join(call.trace.warnings)[:1024]
+        return headers
+
+
+def _events(batch: list[Chunk], wants_usage: bool) -> bytes:
+    return b"".join(b"data: " + chunk.to_json() + b"\n\n" for chunk in batch if wants_usage or not chunk.is_usage)

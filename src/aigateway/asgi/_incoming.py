@@ -1,0 +1,118 @@
+"""One request as the endpoints see it, and the ways to answer it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+from uuid import uuid4
+
+from pydantic_core import to_json
+
+from ..errors import GatewayError, NoAnswer, RequestError
+from ..types import ANYONE, Caller
+
+__all__ = ["ASGIApp", "ClientGone", "Incoming", "Receive", "Scope", "Send", "error_body"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MAX_BODY = 10 * 1024 * 1024
+SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+UNSAFE_IN_HEADER = re.compile(r"[^\x20-\x7e]+")
+
+
+class ClientGone(Exception):
+    """The client left before it was answered."""
+
+
+class Incoming:
+    """Hold one request: its headers (lower-case, last one wins), who asks, how far the answer is."""
+
+    __slots__ = ("caller", "headers", "id", "receive", "repeated", "scope", "send", "started", "status")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.started = time.monotonic()
+        self.headers: dict[str, str] = {}
+        self.repeated: set[str] = set()
+        for raw_name, raw_value in scope["headers"]:
+            name = raw_name.decode("latin-1")
+            if name in self.headers:
+                self.repeated.add(name)
+            self.headers[name] = raw_value.decode("latin-1")
+        supplied = self.headers.get("x-request-id", "")
+        self.id = supplied if SAFE_ID.fullmatch(supplied) else uuid4().hex
+        self.caller: Caller = ANYONE
+        self.status = 0
+
+    @property
+    def path(self) -> str:
+        """Give the path as the server saw it."""
+        return str(self.scope["path"])
+
+    async def body(self) -> bytes:
+        """Read the body. Raises RequestError: too large, or encoded; ClientGone."""
+        if self.headers.get("content-encoding", "identity").lower() not in {"", "identity"}:
+            raise RequestError(
+                "encoded request bodies are not accepted; send it without Content-Encoding", status=415, code="encoding"
+            )
+        length = self.headers.get("content-length", "")
+        if length.isdigit() and int(length) > MAX_BODY:
+            raise _too_large()
+        parts, size = [], 0
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            part = message.get("body", b"")
+            size += len(part)
+            if size > MAX_BODY:
+                raise _too_large()
+            parts.append(part)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def start(self, status: int, headers: Mapping[str, str], content_type: bytes, length: int | None) -> None:
+        """Send the head of the answer."""
+        self.status = status
+        raw = [(b"content-type", content_type), (b"x-request-id", self.id.encode("latin-1"))]
+        if length is not None:
+            raw.append((b"content-length", b"%d" % length))
+        for name, value in headers.items():
+            raw.append((name.encode("latin-1"), UNSAFE_IN_HEADER.sub("?", value).encode("latin-1")))
+        await self.send({"type": "http.response.start", "status": status, "headers": raw})
+
+    async def answer(self, body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        """Send a whole JSON answer; to HEAD, its head alone."""
+        await self.start(status, headers or {}, b"application/json", len(body))
+        await self.send({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else body})
+
+    async def refuse(self, error: GatewayError, headers: Mapping[str, str] | None = None) -> None:
+        """Send an error in OpenAI's envelope."""
+        body = to_json(error_body(error, self.id))
+        await self.answer(body, status=error.status, headers={**error.headers, **(headers or {})})
+
+
+def error_body(error: GatewayError, request_id: str) -> dict[str, Any]:
+    """Give OpenAI's error envelope; `reasons` lists who failed how when everything did."""
+    inner: dict[str, Any] = {
+        "message": error.message,
+        "type": error.type,
+        "param": error.param,
+        "code": error.code,
+        "request_id": request_id,
+    }
+    if isinstance(error, NoAnswer):
+        inner["reasons"] = error.reasons
+    return {"error": inner}
+
+
+def _too_large() -> RequestError:
+    return RequestError(f"the body is larger than {MAX_BODY} bytes. Send less.", status=413, code="body_too_large")

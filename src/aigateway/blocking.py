@@ -1,0 +1,109 @@
+"""The same Gateway for programs without an event loop: one loop in one thread, made explicitly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from .gateway import Chunks as AsyncChunks
+from .gateway import Gateway as AsyncGateway
+from .gateway import Messages
+from .types import Chunk, Decision, Outcome, Reply, Usage
+
+if TYPE_CHECKING:
+    from .config import Settings
+
+__all__ = ["Chunks", "Gateway"]
+
+
+class Gateway:
+    """Answer requests as `aigateway.Gateway` does, without await.
+
+    Use it as a context manager, or call `close`. Its event loop runs in a thread of its own from
+    the first call on; several threads may share one gateway.
+    """
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        self._gateway = AsyncGateway(settings, **options)
+        self._context: AbstractContextManager[BlockingPortal] | None = None
+        self._portal: BlockingPortal | None = None
+
+    @classmethod
+    def from_config(cls, source: str | Path | Mapping[str, Any] | None = None, **options: Any) -> Self:
+        """Build one from a file, a mapping, or whatever `config.load` discovers."""
+        from .config import load
+
+        return cls(load(source), **options)
+
+    def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close connections and end the thread."""
+        context, portal = self._context, self._portal
+        self._context = self._portal = None
+        if portal is not None and context is not None:
+            try:
+                portal.call(self._gateway.aclose)
+            finally:
+                context.__exit__(None, None, None)
+
+    def chat(self, model: str, messages: Messages, **options: Any) -> Reply:
+        """Ask for a whole answer; options and errors as in `aigateway.Gateway.chat`."""
+        return self._open().call(lambda: self._gateway.chat(model, messages, **options))
+
+    def stream(self, model: str, messages: Messages, **options: Any) -> Chunks:
+        """Ask for a stream: `with gateway.stream(...) as chunks: for chunk in chunks`."""
+        return Chunks(self._open(), self._gateway.stream(model, messages, **options))
+
+    def _open(self) -> BlockingPortal:
+        if self._portal is None:
+            self._context = start_blocking_portal("asyncio", name="aigateway")
+            self._portal = self._context.__enter__()
+        return self._portal
+
+
+class Chunks:
+    """Iterate over a streamed answer."""
+
+    def __init__(self, portal: BlockingPortal, chunks: AsyncChunks) -> None:
+        self._portal = portal
+        self._chunks = chunks
+
+    def __enter__(self) -> Self:
+        self._portal.call(self._chunks.__aenter__)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._portal.call(self._chunks.__aexit__, None, None, None)
+
+    def __iter__(self) -> Iterator[Chunk]:
+        chunks = self._chunks.__aiter__()
+        while True:
+            try:
+                yield self._portal.call(chunks.__anext__)
+            except StopAsyncIteration:
+                return
+
+    @property
+    def usage(self) -> Usage | None:
+        """Give what is known of the usage."""
+        return self._chunks.usage
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """Say how it ended."""
+        return self._chunks.outcome
+
+    @property
+    def decision(self) -> Decision | None:
+        """Say why it went where it went."""
+        return self._chunks.decision

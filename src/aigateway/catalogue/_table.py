@@ -1,0 +1,37 @@
+"""Which models exist: one table over all configured providers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+
+from ..types import ModelInfo
+
+__all__ = ["Catalogue"]
+
+
+class Catalogue(Mapping[str, Mapping[str, ModelInfo]]):
+    """Map a provider's name to its models by id; providers keep the configuration's order."""
+
+    def __init__(self, providers: Mapping[str, Iterable[ModelInfo]]) -> None:
+        self._tables = {name: {model.id: model for model in models} for name, models in providers.items()}
+
+    def __getitem__(self, provider: str) -> Mapping[str, ModelInfo]:
+        return self._tables[provider]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def info(self, provider: str, model: str) -> ModelInfo | None:
+        """Give what is known of one model."""
+        return self._tables.get(provider, {}).get(model)
+
+    def living(self, today: date) -> Iterator[ModelInfo]:
+        """List the models that answer themselves today; retired names are left out."""
+        for table in self._tables.values():
+            for model in table.values():
+                if model.successor is None or (model.shutdown is not None and model.shutdown > today):
+                    yield model

@@ -1,0 +1,85 @@
+"""The commands, and what their failures look like: one line each, and an exit code.
+
+0 ok, 1 failure, 2 usage, 3 configuration, 4 provider or auth, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ..config import read_dotenv
+from ..errors import ConfigurationError, GatewayError, RequestError, Unauthenticated
+from . import _ask, _check, _demo, _models, _plugins, _sandbox, _serve
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="aigateway",
+    help="One URL, or one Python object, in front of every AI model provider.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("serve")(_serve.serve)
+app.command("ask")(_ask.ask)
+app.command("demo")(_demo.demo)
+app.command("sandbox")(_sandbox.sandbox)
+app.command("models")(_models.models)
+app.command("plugins")(_plugins.plugins)
+app.command("check")(_check.check)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from .. import __version__
+
+        typer.echo(f"aigateway {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Read .env beside the environment; only commands do."""
+    os.environ.update(read_dotenv(os.environ))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; give its exit code."""
+    debug = "--debug" in arguments
+    try:
+        app(list(arguments), prog_name="aigateway")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _report(error)
+    return 0
+
+
+def _report(error: Exception) -> int:
+    if not isinstance(error, GatewayError):
+        typer.echo(f"error: {type(error).__name__}: {error}. Run with --debug for the traceback.", err=True)
+        return 1
+    typer.echo(f"error: {error.message}", err=True)
+    if isinstance(error, ConfigurationError):
+        return 3
+    if isinstance(error, RequestError) and not isinstance(error, Unauthenticated):
+        return 2
+    if error.decision is not None:
+        typer.echo(error.decision.explain(), err=True)
+    return 4

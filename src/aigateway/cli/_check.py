@@ -1,0 +1,65 @@
+"""`aigateway check`: build the gateway, send nothing, say what was built."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+
+from ..gateway import Gateway
+from ._options import AsJSON, Config, settings_with_providers
+
+__all__ = ["check"]
+
+
+def check(config: Config = None, as_json: AsJSON = False) -> None:
+    """Print routes, targets, key counts, guards, and what deserves a look."""
+    settings = settings_with_providers(config)
+    gateway = Gateway(settings)
+    report = _report(gateway)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+        return
+    typer.echo(f"configuration: {report['origin']}")
+    for name, provider in report["providers"].items():
+        typer.echo(f"provider {name}: {provider['keys']} key(s), {provider['models']} models")
+    for name, targets in report["routes"].items():
+        typer.echo(f"route {name}: {' -> '.join(targets)}")
+    typer.echo(f"guards: {', '.join(report['guards']) or 'none'}; client keys: {report['client_keys']}")
+    for warning in report["warnings"]:
+        typer.echo(f"look at: {warning}")
+    typer.echo("The gateway can be built.")
+
+
+def _report(gateway: Gateway) -> dict[str, Any]:
+    parts, settings = gateway.parts, gateway.settings
+    rings = {name: len(ring.keys) for name, ring in parts.rings.items()}
+    return {
+        "origin": settings.origin,
+        "default_model": settings.default_model,
+        "providers": {
+            name: {"keys": rings.get(name, 0), "models": len(parts.catalogue[name])} for name in parts.providers
+        },
+        "routes": {name: [str(target) for target in targets] for name, targets in parts.names.routes.items()},
+        "guards": [guard.use for guard in settings.guards],
+        "client_keys": len(settings.callers.keys),
+        "warnings": [*settings.warnings, *_warnings(gateway)],
+    }
+
+
+def _warnings(gateway: Gateway) -> list[str]:
+    found = []
+    today = datetime.now(UTC).date()
+    for name, targets in gateway.parts.names.routes.items():
+        for target in targets:
+            known = gateway.parts.catalogue.get(target.provider, {})
+            info = known.get(target.model)
+            if info is None and known:
+                found.append(f"routes.{name}: {target} is not in {target.provider}'s catalogue")
+            elif info is not None and info.successor is not None and (info.shutdown or today) <= today:
+                found.append(f"routes.{name}: {target} is retired; use {target.provider}/{info.successor}")
+            elif info is not None and info.shutdown is not None:
+                found.append(f"routes.{name}: {target} will be switched off on {info.shutdown}")
+    return found

@@ -1,0 +1,58 @@
+"""What several commands share: the configuration they read, the gateway they build."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import anyio
+import typer
+
+from ..config import VENDORS, Settings, load
+from ..errors import ConfigurationError
+from ..gateway import Gateway
+
+__all__ = ["AsJSON", "Config", "UseSandbox", "gateway_for", "run_async", "settings_with_providers"]
+
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="A configuration file.", show_default=False)]
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+UseSandbox = Annotated[bool, typer.Option("--sandbox", help="Use local stand-in vendors; no key, nothing leaves here.")]
+T = TypeVar("T")
+
+
+def run_async(function: Callable[[], Awaitable[T]]) -> T:
+    """Run one async function; Ctrl-C is exit code 130, without a traceback."""
+    try:
+        return anyio.run(function)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def settings_with_providers(config: Path | None) -> Settings:
+    """Read settings. Raises ConfigurationError, naming both ways on, when no provider is there."""
+    settings = load(config)
+    for warning in settings.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    if not settings.providers:
+        names = ", ".join(variable for _, variable, _ in VENDORS)
+        raise ConfigurationError(
+            f"no vendor key was found in {settings.origin}. Set one of {names} (or list providers in aigateway.toml), "
+            "or run the same command with --sandbox to try it on local stand-in vendors."
+        )
+    return settings
+
+
+@asynccontextmanager
+async def gateway_for(config: Path | None, *, sandbox: bool) -> AsyncIterator[Gateway]:
+    """Open a gateway on the configuration, or on stand-ins started for it."""
+    if not sandbox:
+        async with Gateway(settings_with_providers(config)) as gateway:
+            yield gateway
+        return
+    from ..testing.sandbox import Sandbox
+    from ._standins import sandbox_settings
+
+    async with Sandbox() as standins, Gateway(sandbox_settings(standins)) as gateway:
+        yield gateway

@@ -1,0 +1,49 @@
+"""`aigateway sandbox`: local stand-ins for the four vendors, with faults to switch on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from ..errors import RequestError
+from ._options import run_async
+
+__all__ = ["sandbox"]
+
+
+def sandbox(
+    fault: Annotated[list[str] | None, typer.Option(help="Start with one: deepseek=down, groq=rate_limit:2.")] = None,
+    write_config: Annotated[Path | None, typer.Option(help="Write an aigateway.toml that points at them.")] = None,
+    port: Annotated[int, typer.Option(help="The first of five ports in a row; 0 takes free ones.", min=0)] = 0,
+) -> None:
+    """Run stand-ins for DeepSeek, MiniMax, OpenAI and Groq on loopback until Ctrl-C."""
+    faults = [_fault(text) for text in fault or []]
+    run_async(lambda: _run(faults, write_config, port))
+
+
+async def _run(faults: list[tuple[str, str]], write_config: Path | None, port: int) -> None:
+    from ..testing.sandbox import VENDORS, Sandbox
+    from ._standins import describe, sandbox_toml
+
+    ports = {name: port + number for number, name in enumerate((*VENDORS, "control"))} if port else None
+    async with Sandbox(ports=ports) as standins:
+        for vendor, name in faults:
+            try:
+                await standins.set_fault(vendor, name)
+            except (KeyError, ValueError) as error:
+                raise RequestError(f"--fault {vendor}={name}: {error.args[0]}") from None
+        typer.echo("Local stand-in vendors; Ctrl-C stops them.\n" + describe(standins))
+        if write_config is not None:
+            await anyio.Path(write_config).write_text(sandbox_toml(standins), encoding="utf-8")
+            typer.echo(f"Wrote {write_config}: try  aigateway ask --config {write_config} smart hi")
+        await anyio.sleep_forever()
+
+
+def _fault(text: str) -> tuple[str, str]:
+    vendor, equals, name = text.partition("=")
+    if not equals:
+        raise RequestError(f"--fault takes VENDOR=FAULT, such as deepseek=down, not {text!r}")
+    return vendor, name

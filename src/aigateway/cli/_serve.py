@@ -1,0 +1,143 @@
+"""`aigateway serve`: the gateway as an OpenAI-compatible server."""
+
+from __future__ import annotations
+
+import os
+import socket
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..config import Settings, load
+from ..errors import ConfigurationError, GatewayError, RequestError
+from ._logging import configure_logging
+from ._options import Config, UseSandbox, run_async, settings_with_providers
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from ..asgi._incoming import ASGIApp
+
+__all__ = ["serve", "worker_app"]
+
+# How a worker process finds what its parent was started with.
+WORKER_CONFIG = "_AIGATEWAY_SERVE_CONFIG"
+DRAIN = 30
+
+
+def serve(
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Where to listen.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, show_default="8000")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes to serve with.")] = 1,
+    sandbox: UseSandbox = False,
+) -> None:
+    """Serve OpenAI's API over the configured providers until SIGTERM or Ctrl-C."""
+    if find_spec("uvicorn") is None or find_spec("starlette") is None:
+        raise ConfigurationError("the server is not installed. Install it with: pip install 'aigateway[server]'")
+    if sandbox:
+        if workers > 1:
+            raise RequestError("--sandbox runs with one worker. Leave --workers out.")
+        run_async(lambda: _serve_sandbox(host, port))
+        return
+    settings = settings_with_providers(config)
+    listener = _listen(settings, host, port)
+    configure_logging(settings)
+    if workers > 1:
+        _serve_many(config, settings, listener, workers)
+    else:
+        _announce(settings, listener)
+        _server(settings, _app(settings)).run(sockets=[listener])
+
+
+async def _serve_sandbox(host: str | None, port: int | None) -> None:
+    from ..testing.sandbox import Sandbox
+    from ._standins import describe, sandbox_settings
+
+    async with Sandbox() as standins:
+        settings = sandbox_settings(standins)
+        listener = _listen(settings, host, port)
+        configure_logging(settings)
+        _announce(settings, listener)
+        typer.echo("Answers come from local stand-ins, not from the vendors:\n" + describe(standins), err=True)
+        await _server(settings, _app(settings)).serve(sockets=[listener])
+
+
+def _serve_many(config: Path | None, settings: Settings, listener: socket.socket, workers: int) -> None:
+    import uvicorn
+    from uvicorn.supervisors import Multiprocess
+
+    os.environ[WORKER_CONFIG] = str(config or "")
+    _app(settings)  # what is wrong is said here, once
+    options = uvicorn.Config("aigateway.cli._serve:worker_app", factory=True, workers=workers, **_options(settings))
+    _announce(settings, listener)
+    Multiprocess(options, sockets=[listener]).run()
+
+
+def worker_app() -> ASGIApp:
+    """Make the application of one worker process."""
+    settings = load(os.environ.get(WORKER_CONFIG) or None)
+    configure_logging(settings)
+    return _app(settings)
+
+
+def _app(settings: Settings) -> ASGIApp:
+    """Make the application; a server logs each call, whatever else is configured."""
+    from ..asgi import create_app
+    from ..config import with_guard
+    from ..gateway import Gateway
+
+    return create_app(Gateway(with_guard(settings, "log")))
+
+
+def _server(settings: Settings, app: Any) -> uvicorn.Server:
+    import uvicorn
+
+    return uvicorn.Server(uvicorn.Config(app, **_options(settings)))
+
+
+def _options(settings: Settings) -> dict[str, Any]:
+    return {
+        "access_log": False,  # ours says who and how long
+        "log_config": None,
+        "proxy_headers": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": DRAIN,
+    }
+
+
+def _listen(settings: Settings, host: str | None, port: int | None) -> socket.socket:
+    """Bind before anything else is started. Raises ConfigurationError for an unsafe host."""
+    from ..asgi import is_loopback
+
+    host = host or settings.server.host
+    port = settings.server.port if port is None else port
+    if not settings.callers.keys and not is_loopback(host):
+        raise ConfigurationError(
+            f"listening on {host} without client keys would let anybody spend your money. Set "
+            "AI_GATEWAY_GATEWAY_API_KEY (or [[callers.keys]]), or listen on 127.0.0.1."
+        )
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise GatewayError(f"cannot listen on {host}:{port}: {reason}. Free it, or choose another --port.") from None
+    return listener
+
+
+def _announce(settings: Settings, listener: socket.socket) -> None:
+    from .. import __version__
+
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    typer.echo(f"aigateway {__version__} serves {settings.origin} at http://{shown}:{port}/v1", err=True)
+    for name, route in settings.routes.items():
+        typer.echo(f"  route {name}: {' -> '.join(target.to for target in route.targets)}", err=True)
+    if not settings.callers.keys:
+        typer.echo("  no client keys: this machine only is served", err=True)

@@ -1,0 +1,55 @@
+"""Settings that point at the sandbox; said on every answer, fallen back to by nobody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..config import VENDORS, Settings, as_sandbox, parse
+
+if TYPE_CHECKING:
+    from ..testing.sandbox import Sandbox
+
+__all__ = ["describe", "sandbox_settings", "sandbox_toml"]
+
+
+def sandbox_settings(sandbox: Sandbox, server: dict[str, Any] | None = None) -> Settings:
+    """Build what environment-only mode builds, with the stand-ins' addresses and key."""
+    data = {**_tables(sandbox), "server": server or {}}
+    return as_sandbox(parse(data))
+
+
+def sandbox_toml(sandbox: Sandbox) -> str:
+    """Write the same as a file other commands can read."""
+    lines = [
+        "# The local stand-in vendors of `aigateway sandbox`; they answer while it runs.",
+        'default_model = "smart"',
+        'unknown_models = "default"',
+        'fallback = "smart"',
+    ]
+    for name, table in _tables(sandbox)["providers"].items():
+        key = table["keys"][0]["secret"]
+        lines += ["", f"[providers.{name}]", f'base_url = "{table["base_url"]}"']
+        lines.append(f'keys = [{{ secret = "{key}", allow_literal = true }}]')
+    targets = ", ".join(f'"{name}/{model}"' for name, _, model in VENDORS)
+    return "\n".join([*lines, "", "[routes.smart]", f"targets = [{targets}]", ""])
+
+
+def describe(sandbox: Sandbox) -> str:
+    """List the stand-ins for people."""
+    rows = [f"  {name:<9} {vendor.url}" for name, vendor in sandbox.vendors.items()]
+    hint = f"""  faults    curl -X PUT {sandbox.control_url}/faults/deepseek -d '{{"fault": "down"}}'"""
+    return "\n".join([*rows, hint])
+
+
+def _tables(sandbox: Sandbox) -> dict[str, Any]:
+    providers = {
+        name: {"base_url": sandbox.vendors[name].url, "keys": [{"secret": sandbox.key, "allow_literal": True}]}
+        for name, _, _ in VENDORS
+    }
+    return {
+        "default_model": "smart",
+        "unknown_models": "default",
+        "fallback": "smart",
+        "providers": providers,
+        "routes": {"smart": {"targets": [f"{name}/{model}" for name, _, model in VENDORS]}},
+    }

@@ -1,0 +1,20 @@
+"""TOML and environment to frozen Settings, which know where each value came from."""
+
+from ._environment import VENDORS
+from ._load import FILE_NAME, as_sandbox, load, parse, read_dotenv, with_guard
+from ._problems import unknown_setting
+from ._settings import Context, ProviderSettings, Settings
+
+__all__ = [
+    "FILE_NAME",
+    "VENDORS",
+    "Context",
+    "ProviderSettings",
+    "Settings",
+    "as_sandbox",
+    "load",
+    "parse",
+    "read_dotenv",
+    "unknown_setting",
+    "with_guard",
+]

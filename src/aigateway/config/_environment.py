@@ -1,0 +1,132 @@
+"""Settings from environment variables: alone, or laid over a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from ..errors import ConfigurationError
+
+__all__ = ["VENDORS", "apply_environment", "environment_only"]
+
+PREFIX = "AI_GATEWAY_"
+# The built-in route's order: provider, its variable, the model it is asked for.
+VENDORS = (
+    ("deepseek", "DEEPSEEK_API_KEY", "deepseek-flash"),
+    ("minimax", "MINIMAX_API_KEY", "MiniMax-M3"),
+    ("openai", "OPENAI_API_KEY", "gpt-5.4-mini"),
+    ("groq", "GROQ_API_KEY", "openai/gpt-oss-120b"),
+)
+
+
+def environment_only(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Build the settings of environment-only mode: one route, `smart`, over the keys that exist."""
+    providers: dict[str, Any] = {}
+    targets: list[str] = []
+    for name, variable, model in VENDORS:
+        keys = _keys(environ, variable)
+        if keys:
+            providers[name] = {"keys": keys}
+            targets.append(f"{name}/{model}")
+    data: dict[str, Any] = {"unknown_models": "default", "providers": providers}
+    if targets:
+        data |= {"routes": {"smart": {"targets": targets}}, "default_model": "smart", "fallback": "smart"}
+    return data
+
+
+def apply_environment(data: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
+    """Lay the AI_GATEWAY_* variables (and PORT, DEBUG, LOG_LEVEL) over `data`; give warnings.
+
+    Raises ConfigurationError for a value that is not one, or an unknown AI_GATEWAY_ name.
+    """
+    for variable in ("PORT", "DEBUG", "LOG_LEVEL"):
+        if environ.get(variable) and not environ.get(PREFIX + variable):
+            _set(data, SETTINGS[variable], variable, environ[variable])
+    warnings = []
+    for variable, value in sorted(environ.items()):
+        name = variable.removeprefix(PREFIX)
+        if name == variable or not value:
+            continue
+        if name in SETTINGS:
+            _set(data, SETTINGS[name], variable, value)
+        elif name in CALLERS:
+            _add_caller(data, *CALLERS[name], variable)
+        elif name in LATER:
+            warnings.append(f"{variable} is set, but this version does nothing with it yet ({LATER[name]}).")
+        elif name not in READ_ELSEWHERE:
+            raise _unknown(variable)
+    if environ.get("ADMIN_API_KEY") and not environ.get(PREFIX + "ADMIN_API_KEY"):
+        _add_caller(data, *CALLERS["ADMIN_API_KEY"], "ADMIN_API_KEY")
+    return warnings
+
+
+def _keys(environ: Mapping[str, str], variable: str) -> list[dict[str, Any]]:
+    """Read one or several comma-separated keys; each of several is its own reference."""
+    name = variable if environ.get(variable) else PREFIX + variable
+    values = [value.strip() for value in environ.get(name, "").split(",") if value.strip()]
+    if len(values) == 1:
+        return [{"secret": f"env:{name}"}]
+    return [{"secret": value, "allow_literal": True} for value in values]
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _flag(value: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    return words[value.strip().lower()]
+
+
+def _names(value: str) -> list[str]:
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+Setting = tuple[tuple[str, ...], Callable[[str], Any], str]
+SETTINGS: Mapping[str, Setting] = {
+    "HOST": (("server", "host"), _text, "a host name or address"),
+    "PORT": (("server", "port"), int, "a port number"),
+    "DEBUG": (("server", "debug"), _flag, "true or false"),
+    "LOG_REQUESTS": (("server", "log_requests"), _flag, "true or false"),
+    "LOG_LEVEL": (("server", "log_level"), str.upper, "DEBUG, INFO, WARNING or ERROR"),
+    "DEFAULT_MODEL": (("default_model",), _text, "a model or route"),
+    "MAX_TOKENS": (("limits", "max_tokens"), int, "a number of tokens"),
+    "PLUGINS": (("plugins",), _names, "plug-in names, comma-separated"),
+}
+CALLERS = {"GATEWAY_API_KEY": ("gateway", ["chat"]), "ADMIN_API_KEY": ("operator", ["chat", "admin"])}
+READ_ELSEWHERE = {"CONFIG", "LOG_LEVEL", *(variable for _, variable, _ in VENDORS)}
+LATER = {
+    "RATE_LIMIT_REQUESTS": "rate limits are not built yet",
+    "RATE_LIMIT_BURST": "rate limits are not built yet",
+    "MAX_CONTEXT_LENGTH": "the context cap is not built yet",
+    "LOG_RESPONSES": "the response log is not built yet",
+}
+
+
+def _set(data: dict[str, Any], setting: Setting, variable: str, value: str) -> None:
+    path, read, what = setting
+    try:
+        parsed = read(value)
+    except (ValueError, KeyError):
+        raise ConfigurationError(f"the environment variable {variable} must be {what}, not {value[:40]!r}.") from None
+    for part in path[:-1]:
+        inner = data.setdefault(part, {})
+        if not isinstance(inner, dict):
+            return  # the file is wrong there, and will be told so
+        data = inner
+    data[path[-1]] = parsed
+
+
+def _add_caller(data: dict[str, Any], name: str, scopes: list[str], variable: str) -> None:
+    keys = data.setdefault("callers", {}).setdefault("keys", [])
+    reference = f"env:{variable}"
+    if not any(key.get("secret") == reference or key.get("name") == name for key in keys if isinstance(key, dict)):
+        keys.append({"name": name, "secret": reference, "scopes": scopes})
+
+
+def _unknown(variable: str) -> ConfigurationError:
+    known = [PREFIX + name for name in (*SETTINGS, *CALLERS, *LATER, *READ_ELSEWHERE)]
+    near = get_close_matches(variable, known, 1, 0.6)
+    hint = f"Did you mean {near[0]}?" if near else "See .env.example for the names there are."
+    return ConfigurationError(f"the environment variable {variable} is not a setting. {hint}")

@@ -1,0 +1,127 @@
+"""Find settings: a file, a mapping, or the environment alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import ConfigurationError
+from ._environment import apply_environment, environment_only
+from ._problems import explain, parse_toml
+from ._settings import Context, GuardSettings, Settings
+
+__all__ = ["FILE_NAME", "as_sandbox", "find_file", "load", "parse", "read_dotenv", "with_guard"]
+
+FILE_NAME = "aigateway.toml"
+Source = str | Path | Mapping[str, Any] | None
+
+
+def load(source: Source = None, *, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read settings from a path, a mapping, or (None) wherever they are.
+
+    That is the nearest aigateway.toml upward, else the file AI_GATEWAY_CONFIG names, else the
+    environment. Raises ConfigurationError that says where and what to do.
+    """
+    environ = os.environ if environ is None else environ
+    if isinstance(source, Mapping):
+        return parse(source, Context(environ))
+    path = Path(source) if source is not None else find_file(environ)
+    if path is None:
+        return environment_settings(environ)
+    text = _read(path)
+    context = Context(environ, path.resolve().parent, path.name, text)
+    data = parse_toml(text, path.name)
+    warnings = apply_environment(data, environ)
+    return parse(data, context, warnings)
+
+
+def parse(data: Mapping[str, Any], context: Context | None = None, warnings: Sequence[str] = ()) -> Settings:
+    """Check a mapping of settings. Raises ConfigurationError for the first problem."""
+    context = context or Context()
+    try:
+        settings = Settings.model_validate(dict(data), context=context)
+    except ValidationError as error:
+        raise explain(error, Settings, context) from None
+    _check_names(settings.described(context, list(warnings)))
+    return settings
+
+
+def as_sandbox(settings: Settings) -> Settings:
+    """Mark settings whose vendors are local stand-ins."""
+    return settings.described(replace(settings.context, origin="the sandbox"), settings.warnings, sandbox=True)
+
+
+def with_guard(settings: Settings, name: str) -> Settings:
+    """Add a guard with its defaults, unless it is configured."""
+    if any(guard.use == name for guard in settings.guards):
+        return settings
+    return settings.model_copy(update={"guards": [*settings.guards, GuardSettings(use=name)]})
+
+
+def environment_settings(environ: Mapping[str, str]) -> Settings:
+    """Build settings from environment variables alone."""
+    data = environment_only(environ)
+    warnings = apply_environment(data, environ)
+    return parse(data, Context(environ, None, "the environment"), warnings)
+
+
+def find_file(environ: Mapping[str, str], start: Path | None = None) -> Path | None:
+    """Find the nearest aigateway.toml upward, else what AI_GATEWAY_CONFIG names."""
+    folder = (start or Path.cwd()).resolve()
+    for candidate in (folder, *folder.parents):
+        if (candidate / FILE_NAME).is_file():
+            return candidate / FILE_NAME
+    named = environ.get("AI_GATEWAY_CONFIG")
+    return Path(named) if named else None
+
+
+def read_dotenv(environ: Mapping[str, str], folder: Path | None = None) -> dict[str, str]:
+    """Lay the environment over a `.env` file; only the commands do this."""
+    from dotenv import dotenv_values
+
+    path = (folder or Path.cwd()) / ".env"
+    values = dotenv_values(path) if path.is_file() else {}
+    return {**{name: value for name, value in values.items() if value is not None}, **environ}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"the configuration {path} cannot be read: {error.strerror}. Name a readable file."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"the configuration {path.name} is not UTF-8 text (byte {error.start}). Save it as UTF-8."
+        ) from None
+
+
+def _check_names(settings: Settings) -> None:
+    """Refuse names that point at nothing: providers in targets, the fallback's route."""
+    for name, route in settings.routes.items():
+        for index, target in enumerate(route.targets):
+            provider, slash, _ = target.to.partition("/")
+            if slash and provider not in settings.providers:
+                raise ConfigurationError(
+                    f"{settings.locate('routes', name, 'targets', index)}: routes.{name} has the target {target.to!r}, "
+                    f"but no provider {provider!r} is configured. {_nearest(provider, list(settings.providers))}"
+                )
+    if settings.fallback and settings.fallback not in settings.routes:
+        raise ConfigurationError(
+            f"{settings.locate('fallback')}: fallback names the route {settings.fallback!r}, which does not exist. "
+            f"{_nearest(settings.fallback, list(settings.routes))}"
+        )
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    near = get_close_matches(name, names, 1, 0.5)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"There is: {', '.join(names)}." if names else "None is configured yet."

@@ -1,0 +1,250 @@
+"""What can be set, with its default; anything else is refused.
+
+The tables mirror `aigateway.toml`. A value that names a secret is read when the settings are, so
+a wrong name stops the start and not a request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationInfo
+
+from ..errors import ConfigurationError
+from ..secrets import Secret, resolve
+from ..types import Retries, Target, Timeouts
+
+__all__ = ["CallerKey", "Context", "KeySettings", "ProviderSettings", "RouteSettings", "ServerSettings", "Settings"]
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What reading settings may look at: an environment, a folder for relative files, the text."""
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    base: Path | None = None
+    origin: str = "the given settings"
+    text: str = ""
+
+
+class Table(BaseModel):
+    """Refuse unknown names, never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+
+
+def _read_secret(value: object, info: ValidationInfo) -> object:
+    """Turn a reference into the secret it names."""
+    if not isinstance(value, str):
+        return value
+    context = info.context if isinstance(info.context, Context) else Context()
+    literal = bool(info.data.get("allow_literal"))
+    try:
+        return resolve(value, context.environ, allow_literal=literal, base=context.base)
+    except ConfigurationError as error:
+        raise ValueError(error.message) from None
+
+
+SecretReference = Annotated[Secret, BeforeValidator(_read_secret)]
+
+
+class KeySettings(Table):
+    """One vendor key. Keys with one `quota_group` share the account's limits."""
+
+    allow_literal: bool = False  # before `secret`, which reads it
+    secret: SecretReference
+    quota_group: str = "default"
+    weight: Annotated[int, Field(ge=1)] = 1
+
+
+class ProviderSettings(Table):
+    """One provider; names that are not here are the plug-in's own settings."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = ""
+    base_url: str | None = None
+    keys: list[KeySettings] = []
+    rotation: Literal["round_robin"] = "round_robin"
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """Give the plug-in's own settings."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class TimeoutSettings(Table):
+    """Limits in seconds; what is not given is inherited."""
+
+    connect: Seconds | None = None
+    first_content: Seconds | None = None
+    silence: Seconds | None = None
+    answer: Seconds | None = None
+    total: Seconds | None = None
+
+    def over(self, base: Timeouts) -> Timeouts:
+        """Lay what is given over `base`."""
+        return replace(base, **self.model_dump(exclude_none=True))
+
+
+class RetrySettings(Table):
+    """Bounds of the attempts of one request."""
+
+    attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    same_target: Annotated[int, Field(ge=0, le=10)] = 1
+    patience: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 0.0
+
+    @property
+    def value(self) -> Retries:
+        """Give the bounds."""
+        return Retries(self.attempts, self.same_target, self.patience)
+
+
+class TargetSettings(Table):
+    """One target of a route, when it needs more than its name."""
+
+    to: Annotated[str, Field(min_length=1)]
+    weight: Annotated[int, Field(ge=1)] = 1
+    timeouts: TimeoutSettings = TimeoutSettings()
+
+
+def _as_target(value: object) -> object:
+    return {"to": value} if isinstance(value, str) else value
+
+
+class RouteSettings(Table):
+    """A name callers may ask for, and the targets it stands for."""
+
+    policy: Literal["priority"] = "priority"
+    targets: Annotated[list[Annotated[TargetSettings, BeforeValidator(_as_target)]], Field(min_length=1)]
+    timeouts: TimeoutSettings = TimeoutSettings()
+    recovery: Literal["terminate"] = "terminate"
+
+    def build(self, base: Timeouts) -> tuple[Target, ...]:
+        """Give the targets; `to` without a provider is left for the gateway to look up."""
+        limits = self.timeouts.over(base)
+        return tuple(
+            Target(*_split(target.to), weight=target.weight, timeouts=target.timeouts.over(limits))
+            for target in self.targets
+        )
+
+
+def _split(name: str) -> tuple[str, str]:
+    provider, slash, model = name.partition("/")
+    return (provider, model) if slash else ("", name)
+
+
+class TransportSettings(Table):
+    """Which door to the network."""
+
+    kind: Literal["auto", "httpx2", "aiohttp"] = "auto"
+
+
+class GuardSettings(Table):
+    """One guard; names that are not here are its own settings."""
+
+    model_config = ConfigDict(extra="allow")
+
+    use: str
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """Give the guard's own settings."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class CallerKey(Table):
+    """A key a client may come with."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    allow_literal: bool = False  # before `secret`, which reads it
+    secret: SecretReference
+    scopes: list[Literal["chat", "admin"]] = ["chat"]
+
+
+class CallerSettings(Table):
+    """Who may ask over HTTP."""
+
+    keys: list[CallerKey] = []
+
+
+class StateSettings(Table):
+    """Where facts are kept."""
+
+    url: Literal["memory:"] = "memory:"
+
+
+class LimitSettings(Table):
+    """Caps on what one request may ask; unset means the model's own."""
+
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+
+
+class ServerSettings(Table):
+    """How `aigateway serve` listens."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    debug: bool = False
+    log_requests: bool = True
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class Settings(Table):
+    """Everything a gateway is built from."""
+
+    default_model: str = ""
+    unknown_models: Literal["refuse", "default"] = "refuse"
+    fallback: str = ""
+    providers: dict[str, ProviderSettings] = {}
+    routes: dict[str, RouteSettings] = {}
+    timeouts: TimeoutSettings = TimeoutSettings()
+    retries: RetrySettings = RetrySettings()
+    transport: TransportSettings = TransportSettings()
+    guards: list[GuardSettings] = []
+    callers: CallerSettings = CallerSettings()
+    state: StateSettings = StateSettings()
+    limits: LimitSettings = LimitSettings()
+    server: ServerSettings = ServerSettings()
+    plugins: list[str] | None = None
+
+    _sandbox: bool = PrivateAttr(default=False)
+    _context: Context = PrivateAttr(default_factory=Context)
+    _warnings: list[str] = PrivateAttr(default_factory=list)
+
+    def described(self, context: Context, warnings: list[str], *, sandbox: bool = False) -> Settings:
+        """Note where the settings came from; for whoever has just made them."""
+        self._context, self._warnings, self._sandbox = context, warnings, sandbox
+        return self
+
+    @property
+    def context(self) -> Context:
+        """Give what the settings were read with."""
+        return self._context
+
+    @property
+    def origin(self) -> str:
+        """Say where the settings came from."""
+        return self._context.origin
+
+    @property
+    def sandbox(self) -> bool:
+        """Tell whether the vendors are local stand-ins; no file or variable can say so."""
+        return self._sandbox
+
+    @property
+    def warnings(self) -> list[str]:
+        """List what was understood but has no effect."""
+        return self._warnings
+
+    def locate(self, *path: str | int) -> str:
+        """Say where in the configuration a setting stands, such as `aigateway.toml, line 7`."""
+        from ._problems import line_of
+
+        line = line_of(self._context.text, path)
+        return f"{self.origin}, line {line}" if line else self.origin

@@ -1,0 +1,9 @@
+"""One exchange with one provider: send, timers, stream engine, commit, cancellation, settling."""
+
+from ._exchange import Exchange
+from ._io import IO
+from ._open import answered, open_exchange
+from ._source import chunks_of
+from ._timer import within_on
+
+__all__ = ["IO", "Exchange", "answered", "chunks_of", "open_exchange", "within_on"]

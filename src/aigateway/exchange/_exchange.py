@@ -1,0 +1,242 @@
+"""One exchange with one provider, from the request to the last byte.
+
+It commits at the first content: until then a failure is the loops' to mend, after it the answer
+belongs to one provider and ends as what it was: complete, interrupted or cancelled.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
+
+import anyio
+
+from ..errors import GatewayError, ProviderError, StreamInterrupted, WireError
+from ..secrets import Secret
+from ..types import Call, Chunk, Decision, Outcome, Reply, Step, Target, Timeouts, Usage
+from ._failures import from_wire, placed
+from ._io import IO
+from ._source import Broken, Source, WireSource
+from ._timer import expired
+
+__all__ = ["Exchange", "Settles"]
+
+# Closing must end even if a peer does not; giving a connection back is worth a moment only.
+CLOSING, FINISHING = 2.0, 0.25
+OnClose = Callable[[Outcome], Awaitable[None]]
+
+
+class Settles(Protocol):
+    """An attempt or a lease: something held until the answer has ended."""
+
+    def settle(self, outcome: Outcome) -> None:
+        """Take note of the end."""
+        ...
+
+
+class Exchange:
+    """Hold one open answer: a whole `reply`, or chunks to read.
+
+    Whoever opened it closes it; `aclose` settles attempt and lease, and runs what waits for the
+    end (the guards). `collect` keeps the text so far for a caller who wants the partial answer.
+    """
+
+    def __init__(self, call: Call, target: Target, io: IO, *, key: Secret | None = None, wait: float = 0.0) -> None:
+        self.call = call
+        self.target = target
+        self.reply: Reply | None = None
+        self.outcome: Outcome | None = None
+        self.decision: Decision | None = None
+        self.first_content: float | None = None
+        self.collect = True
+        self._io = io
+        self._key = key
+        self._wait = wait
+        self.started = io.clock.now()
+        self._heard = self.started
+        self._source: Source | None = None
+        self._ready: deque[list[Chunk]] = deque()
+        self._error: ProviderError | None = None
+        self._texts: list[Chunk] = []
+        self._held: list[Settles] = []
+        self._on_close: list[OnClose] = []
+
+    # -- before content: what `open_exchange` does ------------------------------------------------
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """Give the target's limits, else the gateway's."""
+        return self.target.timeouts or self._io.timeouts
+
+    def answer(self, reply: Reply) -> None:
+        """Take a whole reply."""
+        self.reply = reply
+        self._commit()
+
+    async def follow(self, source: Source) -> None:
+        """Read a stream up to its first content. Raises ProviderError while nothing is promised."""
+        self._source = source
+        held: list[Chunk] = []
+        while self.first_content is None:
+            batch = await self._wait_for_batch()
+            held.extend(batch)
+            if any(chunk.has_content for chunk in batch):
+                self._commit()
+        self._ready.append(held)
+
+    def hold(self, *settles: Settles) -> None:
+        """Take over what is settled when the answer has ended."""
+        self._held += settles
+
+    def on_close(self, function: OnClose) -> None:
+        """Run `function` with the outcome, at the end."""
+        self._on_close.append(function)
+
+    def whole(self) -> Reply:
+        """Give the whole reply of a call that asked for one."""
+        if self.reply is None:
+            raise RuntimeError("a stream was asked for; read it")
+        return self.reply
+
+    # -- after content ----------------------------------------------------------------------
+
+    async def read(self) -> list[Chunk]:
+        """Give the next chunks as they arrive, [] at the end.
+
+        Raises StreamInterrupted, carrying what had arrived, when the answer breaks off.
+        """
+        while True:
+            if self._ready:
+                batch = self._ready.popleft()
+            elif self._error is not None:
+                raise self._interrupted(self._error)
+            elif self._source is None or self._source.ended:
+                return []
+            else:
+                batch = await self._next_batch()
+            if batch:
+                if self.collect:
+                    self._texts += batch
+                return batch
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        return self._each()
+
+    async def _each(self) -> AsyncIterator[Chunk]:
+        while batch := await self.read():
+            for chunk in batch:
+                yield chunk
+
+    async def _next_batch(self) -> list[Chunk]:
+        try:
+            batch = await self._wait_for_batch()
+        except ProviderError as error:
+            self._error = placed(error, self.target, self._key)
+            return []
+        for chunk in batch:
+            if chunk.has_content:
+                self._heard = self._io.clock.now()
+                break
+        return batch
+
+    async def _wait_for_batch(self) -> list[Chunk]:
+        """Wait once, within whichever limit is nearest. Raises ProviderError."""
+        source, committed = self._source, self.first_content is not None
+        if source is None:
+            return []
+        limit = self.timeouts.silence if committed else self.timeouts.first_content
+        now = self._io.clock.now()
+        left = min(self._heard + limit, self.call.deadline) - now
+        try:
+            return await self._io.within(max(left, 0.0), lambda: source.read(committed))
+        except TimeoutError:
+            raise expired(self.call, self._io, "further content" if committed else "first content", limit) from None
+        except WireError as error:
+            raise from_wire(error) from None
+        except Broken as broken:
+            return self._keep_before(broken, committed)
+
+    def _keep_before(self, broken: Broken, committed: bool) -> list[Chunk]:
+        """Give the chunks that came with an error; the error follows them."""
+        if not committed and not any(chunk.has_content for chunk in broken.chunks):
+            raise broken.error
+        self._error = placed(broken.error, self.target, self._key)
+        return broken.chunks
+
+    def _commit(self) -> None:
+        self._heard = self._io.clock.now()
+        self.first_content = self._heard - self.call.started
+
+    def _interrupted(self, cause: ProviderError) -> StreamInterrupted:
+        text = "".join(chunk.text for chunk in self._texts)
+        reasoning = "".join(chunk.reasoning for chunk in self._texts)
+        return StreamInterrupted(cause).carrying(text, reasoning, self.usage)
+
+    # -- the end ----------------------------------------------------------------------------
+
+    @property
+    def usage(self) -> Usage | None:
+        """Give what is known of the usage."""
+        if self.reply is not None:
+            return self.reply.usage
+        return self._source.usage if self._source else None
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the answer reached its end."""
+        if self.reply is not None:
+            return True
+        return self._error is None and not self._ready and self._source is not None and self._source.ended
+
+    async def aclose(self, error: GatewayError | None = None) -> None:
+        """Settle everything and let the connection go; a stream that was not read to its end is cancelled."""
+        if self.outcome is not None:
+            return
+        self.outcome = self._ended(error)
+        self.call.trace.steps.append(self._step(self.outcome))
+        for settles in self._held:
+            settles.settle(self.outcome)
+        self.decision = self.call.trace.freeze()
+        if self._source is not None:
+            await self._close_source(self._source)
+        for function in self._on_close:
+            await function(self.outcome)
+
+    async def drop(self, error: BaseException) -> None:
+        """Let go after a failure before content; the loops settle what they hold."""
+        failed = error if isinstance(error, ProviderError) else None
+        self.outcome = Outcome("failed" if failed else "cancelled", error=failed)
+        self.call.trace.steps.append(self._step(self.outcome))
+        if self._source is not None:
+            await self._close_source(self._source)
+
+    async def _close_source(self, source: Source) -> None:
+        if isinstance(source, WireSource) and source.ended:
+            try:
+                await self._io.within(FINISHING, source.finish)
+            except (TimeoutError, WireError):
+                source.ended = False
+        with anyio.move_on_after(CLOSING, shield=True):
+            await source.aclose()
+
+    def _ended(self, error: GatewayError | None) -> Outcome:
+        seconds = self._io.clock.now() - self.call.started
+        if self.complete:
+            return Outcome("complete", self.usage, None, seconds, self.first_content)
+        if self._error is not None:
+            return Outcome("interrupted", self.usage, self._interrupted(self._error), seconds, self.first_content)
+        return Outcome("cancelled", self.usage, error, seconds, self.first_content)
+
+    def _step(self, outcome: Outcome) -> Step:
+        failed = outcome.error if isinstance(outcome.error, ProviderError) else None
+        name = str(failed.kind) if failed else outcome.state
+        return Step(
+            str(self.target),
+            name,
+            key=self._key.id if self._key else "",
+            start=self.started - self.call.started,
+            seconds=self._io.clock.now() - self.started,
+            wait=self._wait,
+            reason=failed.message if failed else "",
+        )

@@ -1,0 +1,145 @@
+"""Where chunks come from: a vendor's stream, or a provider in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
+
+from ..errors import Kind, ProviderError
+from ..providers import StreamDecoder
+from ..transport import HTTPResponse, SSEDecoder
+from ..types import Chunk, Reply, Usage
+
+__all__ = ["LocalSource", "Source", "WireSource", "chunks_of"]
+
+
+class Source(Protocol):
+    """Give chunks in batches, as they arrive; an empty batch is a wait that brought nothing.
+
+    `ended` is true after a complete end; anything else that ends it is raised.
+    """
+
+    ended: bool
+
+    @property
+    def usage(self) -> Usage | None:
+        """Give what was reported so far."""
+        ...
+
+    async def read(self, committed: bool) -> list[Chunk]:
+        """Wait once for more. Raises ProviderError or WireError."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of what it reads from."""
+        ...
+
+
+class WireSource:
+    """Read a vendor's event stream."""
+
+    def __init__(self, response: HTTPResponse, decoder: StreamDecoder) -> None:
+        self._response = response
+        self._decoder = decoder
+        self._events = SSEDecoder()
+        self._malformed = 0
+        self.ended = False
+
+    @property
+    def usage(self) -> Usage | None:
+        """Give what the vendor reported so far."""
+        return self._decoder.usage
+
+    async def read(self, committed: bool) -> list[Chunk]:
+        """Read once from the wire, and decode what came."""
+        data = await self._response.read()
+        chunks: list[Chunk] = []
+        if not data:
+            chunks.extend(self._decoder.end())
+            self.ended = True
+            return chunks
+        for event in self._events.feed(data):
+            try:
+                chunks.extend(self._decoder.feed(event))
+            except ProviderError as error:
+                self._tolerate(error, committed or any(chunk.has_content for chunk in chunks), chunks)
+            if self._decoder.done:
+                self.ended = True
+                break
+        return chunks
+
+    def _tolerate(self, error: ProviderError, committed: bool, chunks: list[Chunk]) -> None:
+        """Skip one event that makes no sense among good ones; what came before a real error is not lost."""
+        if error.kind is Kind.PROTOCOL_ERROR and committed and not self._malformed:
+            self._malformed += 1
+            return
+        raise Broken(chunks, error) if chunks else error
+
+    async def aclose(self) -> None:
+        """Close the connection, or give it back when the body is at its end."""
+        await self._response.aclose(reusable=self.ended)
+
+    async def finish(self) -> None:
+        """Read the end of the body after the end marker, so that the connection can be used again."""
+        if await self._response.read():
+            self.ended = False  # data after the end: this connection is not trusted again
+
+
+class Broken(Exception):
+    """A batch that ended in an error: the chunks before it still count."""
+
+    def __init__(self, chunks: list[Chunk], error: ProviderError) -> None:
+        self.chunks = chunks
+        self.error = error
+
+
+class LocalSource:
+    """Read the chunks a provider in this process makes."""
+
+    def __init__(self, chunks: AsyncIterator[Chunk]) -> None:
+        self._chunks = chunks
+        self._finished = False
+        self._usage: Usage | None = None
+        self.ended = False
+
+    @property
+    def usage(self) -> Usage | None:
+        """Give what the provider reported so far."""
+        return self._usage
+
+    async def read(self, committed: bool) -> list[Chunk]:
+        """Take the next chunk."""
+        try:
+            chunk = await anext(self._chunks)
+        except StopAsyncIteration:
+            if not self._finished:
+                raise ProviderError(Kind.STREAM_INTERRUPTED, "the stream ended without a finish reason") from None
+            self.ended = True
+            return []
+        self._finished = self._finished or bool(chunk.finish_reason)
+        self._usage = chunk.usage or self._usage
+        return [chunk]
+
+    async def aclose(self) -> None:
+        """Close the generator."""
+        close: Callable[[], Any] | None = getattr(self._chunks, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def chunks_of(reply: Reply) -> list[Chunk]:
+    """Tell a whole reply as a stream does: content, end, usage."""
+    head: dict[str, Any] = {name: reply.body[name] for name in ("id", "created", "model") if name in reply.body}
+    head["object"] = "chat.completion.chunk"
+    content, ends = [], []
+    for choice in reply.body["choices"]:
+        index = choice.get("index", 0)
+        delta = {name: value for name, value in choice["message"].items() if value is not None}
+        for number, call in enumerate(delta.get("tool_calls", ())):
+            call.setdefault("index", number)
+        content.append({"index": index, "delta": delta, "finish_reason": None})
+        ends.append({"index": index, "delta": {}, "finish_reason": choice.get("finish_reason") or "stop"})
+    chunks = [Chunk({**head, "choices": content}), Chunk({**head, "choices": ends})]
+    if "usage" in reply.body:
+        chunks.append(Chunk({**head, "choices": [], "usage": reply.body["usage"]}, usage=reply.usage))
+    return chunks
