@@ -64,6 +64,7 @@ def test_a_true_statement_matches():
         ({"kind": "ok", "finish_reason": "length"}, "finish_reason"),
         ({"kind": "ok", "tool_calls": [{"id": "1", "name": "look", "arguments": {}}]}, "tool_calls"),
         ({"kind": "ok", "usage": {"cached": 1}}, "usage.cached"),
+        ({"kind": "ok", "usage": None}, "usage"),
         ({"kind": "ok", "ended_with_done": False}, "ended_with_done"),
     ],
 )

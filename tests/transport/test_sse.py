@@ -113,10 +113,6 @@ def test_a_stream_is_not_bounded():
     assert len(events(*[b"data: " + b"a" * 100_000 + b"\n\n"] * 40)) == 40
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the bytes after a whole event are counted to it when both come in one read; see SSEDecoder._take",
-)
 def test_bound_does_not_depend_on_the_chunking():
     """An event and the beginning of the next, each within the bound, are fine in one read too."""
     data = b"data: " + b"a" * 60 + b"\n\ndata: " + b"b" * 60

@@ -216,6 +216,21 @@ def test_whole_arguments_are_sent_as_they_came():
     assert not notes
 
 
+def test_calls_without_a_function_are_left():
+    """A call of another type is the vendor's to judge."""
+    call = {"id": "call_1", "type": "custom", "custom": {"name": "look", "input": "x"}}
+    body, _ = encode(messages=[*HELLO, {"role": "assistant", "content": "", "tool_calls": [call]}])
+
+    assert [call] == body["messages"][1]["tool_calls"]
+
+
+def test_empty_thoughts_are_none():
+    """A pair of tags with nothing in it leaves the text alone."""
+    reply = decode(choices=[{"index": 0, "message": {"content": "<think>\n</think>\n\nHi"}, "finish_reason": "stop"}])
+
+    assert (reply.text, reply.reasoning) == ("Hi", "")
+
+
 def test_thoughts_are_sent_back_in_the_vendors_form():
     """Our reasoning_content goes back as reasoning_details, to M3.1-Flash as it is."""
     history = [*HELLO, {"role": "assistant", "content": "Hi", "reasoning_content": "Greet."}, *HELLO]

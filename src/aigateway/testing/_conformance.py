@@ -77,20 +77,9 @@ GARBAGE = {
 }
 # Values no field should have, put into every field of an answer.
 ODD: tuple[object, ...] = (7, -1.5, True, "x", [], {}, [7], [None], {"a": []}, None)
-FIELDS = (
-    *(
-        "content",
-        "reasoning_content",
-        "reasoning",
-        "reasoning_details",
-        "refusal",
-        "tool_calls",
-        "role",
-        "name",
-        "audio",
-    ),
-    *("finish_reason", "index", "message", "delta", "choices", "usage", "error", "base_resp", "object", "id", "model"),
-)
+IN_ANSWER = ("choices", "usage", "error", "base_resp", "object", "id", "model")
+IN_CHOICE = ("finish_reason", "index", "message", "delta")
+IN_MESSAGE = ("content", "reasoning_content", "reasoning", "reasoning_details", "refusal", "tool_calls", "role", "name")
 STATUSES = (
     200,
     204,
@@ -136,7 +125,7 @@ class ProviderConformance:
             "streamed": {case.name: case for case in cases if case.stream},
             "asked": REQUESTS,
             "garbage": GARBAGE,
-            "named": {name: name for name in FIELDS},
+            "named": {name: name for name in (*IN_ANSWER, *IN_CHOICE, *IN_MESSAGE)},
         }
         for name, table in tables.items():
             if name in metafunc.fixturenames:
@@ -219,6 +208,18 @@ class ProviderConformance:
             assert error.message.isprintable()
             assert len(error.message) <= 512
 
+    def test_refuses_garbage(self, garbage: bytes) -> None:
+        """Garbage with status 200 is a failure, whole or as an event, and no other exception."""
+        request, refused = ChatRequest.parse({"messages": [{"role": "user", "content": "Hello"}]}), False
+        try:
+            self.build().decode(request, WireResponse(200, {}, garbage))
+        except ProviderError:
+            refused = True
+        with suppress(ProviderError):
+            list(self.build().decoder(request).feed(Event(garbage)))
+
+        assert refused
+
     def test_survives_odd_answers(self, named: str) -> None:
         """An answer with a senseless field is read or refused; nothing but ProviderError is raised."""
         for value in ODD:
@@ -268,11 +269,8 @@ def odd_answer(part: str, name: str, value: object) -> dict[str, Any]:
     said: dict[str, Any] = {"role": "assistant", "content": "Hi"}
     choice: dict[str, Any] = {"index": 0, part: said, "finish_reason": "stop"}
     answer: dict[str, Any] = {"id": "1", "model": "a-model", "choices": [choice]}
-    for place in (said, choice, answer):
-        if name in place or (place is said and name not in {*choice, *answer}):
-            place[name] = value
-            return answer
-    answer[name] = value
+    place = answer if name in IN_ANSWER else choice if name in IN_CHOICE else said
+    place[name] = value
     return answer
 
 

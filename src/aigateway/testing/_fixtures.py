@@ -103,8 +103,8 @@ def play(provider: Provider, fixture: Fixture, pieces: Iterable[bytes] | None = 
         else:
             _play_whole(provider, fixture, seen)
     except ProviderError as error:
-        # A failure after text has reached the caller is an interruption, whatever it was.
-        seen.error = StreamInterrupted(error) if seen.text else error
+        # A failure after text or a call has reached the caller is an interruption, whatever it was.
+        seen.error = StreamInterrupted(error) if seen.text or seen.tool_calls else error
     return seen
 
 
@@ -121,13 +121,20 @@ def mismatches(seen: Observed, fixture: Fixture) -> list[str]:
         pairs.append(("ended_with_done", expect["ended_with_done"], seen.done))
     if "tool_calls" in expect:
         pairs.append(("tool_calls", expect["tool_calls"], [_parsed(call) for call in seen.tool_calls]))
-    pairs += [
-        (f"usage.{name}", count, getattr(seen.usage or Usage(), name))
-        for name, count in expect.get("usage", {}).items()
-    ]
+    if "usage" in expect:
+        pairs += _counts(expect["usage"], seen.usage)
     if seen.error is not None and kind == expect["kind"]:
         pairs += _actions(seen.error, fixture)
     return [f"{name}: expected {wanted!r}, got {got!r}" for name, wanted, got in pairs if wanted != got]
+
+
+def _counts(stated: Mapping[str, int] | None, usage: Usage | None) -> Iterator[tuple[str, object, object]]:
+    """Compare the figures; null states that the vendor reported none."""
+    if stated is None:
+        yield "usage", "unknown", usage.source if usage else "unknown"
+    else:
+        for name, count in stated.items():
+            yield f"usage.{name}", count, getattr(usage or Usage(), name)
 
 
 def _actions(error: ProviderError, fixture: Fixture) -> Iterator[tuple[str, object, object]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -20,7 +21,7 @@ class AiohttpTransport:
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
-        self._urls: dict[str, URL] = {}
+        self._routes: dict[str, tuple[URL, str | None]] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
     async def send(self, request: HTTPRequest, *, connect: float) -> AiohttpResponse:
@@ -29,10 +30,12 @@ class AiohttpTransport:
             name: value.reveal() if isinstance(value, Secret) else value for name, value in request.headers.items()
         }
         session = self._session or self._open()
+        url, proxy = self._route(request.url)
         with _as_wire_errors():
             response = await session.request(
                 request.method,
-                self._url(request.url),
+                url,
+                proxy=proxy,
                 data=request.body,
                 headers=headers,
                 allow_redirects=False,
@@ -52,18 +55,23 @@ class AiohttpTransport:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            trust_env=True,
         )
         return self._session
 
-    def _url(self, url: str) -> URL:
-        """Parse each vendor's few addresses once."""
-        parsed = self._urls.get(url)
-        if parsed is None:
-            if len(self._urls) >= 256:
-                self._urls.clear()
-            parsed = self._urls[url] = URL(url, encoded=True)
-        return parsed
+    def _route(self, url: str) -> tuple[URL, str | None]:
+        """Parse each vendor's few addresses once, and look up the proxy the environment names for it.
+
+        aiohttp's own `trust_env` does so for every request, in a thread: several times the cost
+        of the request itself.
+        """
+        route = self._routes.get(url)
+        if route is None:
+            if len(self._routes) >= 256:
+                self._routes.clear()
+            parsed = URL(url, encoded=True)
+            proxy = None if proxy_bypass(parsed.host or "") else getproxies().get(parsed.scheme)
+            route = self._routes[url] = (parsed, proxy)
+        return route
 
     def _timeout(self, connect: float) -> aiohttp.ClientTimeout:
         timeout = self._timeouts.get(connect)

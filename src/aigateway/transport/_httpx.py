@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx2 as httpx
 
@@ -90,6 +90,13 @@ class HttpxResponse:
     async def aclose(self, *, reusable: bool = False) -> None:
         """Close; httpx keeps the connection only if the body was read to its end."""
         await self._response.aclose()
+        if self._chunks is None:
+            return
+        # On a closed connection the generators below end one inside the other; left to the garbage
+        # collector they end in any order, and trio warns of each.
+        with suppress(Exception):
+            async for _ in self._chunks:
+                pass
 
 
 @contextmanager

@@ -56,7 +56,10 @@ class SSEDecoder:
 
     def _bound(self) -> None:
         if self._size + len(self._buffer) + self._held > self._limit:
-            raise WireError(Kind.PROTOCOL_ERROR, f"one event is larger than {self._limit} bytes")
+            raise self._too_large()
+
+    def _too_large(self) -> WireError:
+        return WireError(Kind.PROTOCOL_ERROR, f"one event is larger than {self._limit} bytes")
 
     def _split_any(self, buffer: bytes) -> list[bytes]:
         """Split where CR ends lines too; a CR at the very end waits, a LF may follow."""
@@ -76,7 +79,8 @@ class SSEDecoder:
                 value = line[6:] if line[5:6] == b" " else line[5:]
                 self._data.append(value)
                 self._size += len(value) + 1
-                self._bound()
+                if self._size > self._limit:
+                    raise self._too_large()
             elif line.startswith(b"event:"):
                 self._name = line[6:].strip().decode("utf-8", "replace")
             elif line == b"data":

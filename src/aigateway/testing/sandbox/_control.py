@@ -7,6 +7,7 @@ DELETE /faults/{vendor}
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pydantic_core import from_json, to_json
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Control"]
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE | re.ASCII)
 HELP = "use GET /, PUT /faults/{vendor} with a fault, or DELETE /faults/{vendor}"
 
 
@@ -50,7 +51,7 @@ class Control:
     async def _answer(self, http: Exchange) -> dict[str, object]:
         request = http.request
         # A web page can point a name of its own at 127.0.0.1, but not change what the browser calls it.
-        if request.headers.get("host", "").lower().rsplit(":", 1)[0] not in LOOPBACK:
+        if not LOOPBACK.fullmatch(request.headers.get("host", "")):
             raise ControlError(403, "ask for 127.0.0.1 or localhost; other Host headers are refused")
         if request.path == "/":
             if request.method not in {"GET", "HEAD"}:

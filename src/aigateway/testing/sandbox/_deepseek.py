@@ -7,7 +7,7 @@ from typing import Any
 
 from ._server import Request
 from ._speech import Chat, Speech, pieces, speak, text_of
-from ._vendors import CREATED, DONE, Event, RefusalError, Response, StandIn, Stream, event, json_response, masked
+from ._vendors import CREATED, DONE, Event, RefusalError, Response, StandIn, Stream, event, masked
 
 __all__ = ["DeepSeek"]
 
@@ -103,7 +103,7 @@ class DeepSeek(StandIn):
             return Stream(STREAM_HEAD, self._events(frame, said))
         choice = {"index": 0, "message": self._message(said), "logprobs": None, "finish_reason": said.finish}
         body = {**frame, "choices": [choice], "usage": self._usage(said), "system_fingerprint": FINGERPRINT}
-        found = json_response(200, body, self.head(200))
+        found = self.json(200, body)
         return Response(found.status, found.headers, found.body, lead=BLANK * 2)
 
     def _message(self, said: Speech) -> dict[str, Any]:
@@ -116,24 +116,16 @@ class DeepSeek(StandIn):
         return message
 
     def _events(self, frame: dict[str, Any], said: Speech) -> Iterator[Event]:
-        thinking = bool(said.reasoning)
-        quiet = {"reasoning_content": None} if thinking else {}
+        quiet = {"reasoning_content": None} if said.reasoning else {}
+        opening = {"content": None, "reasoning_content": ""} if said.reasoning else {"content": ""}
+        head = {**frame, "object": "chat.completion.chunk", "system_fingerprint": FINGERPRINT}
 
-        def chunk(
-            delta: dict[str, Any], finish: str | None = None, usage: dict[str, Any] | None = None
-        ) -> dict[str, Any]:
+        def chunk(delta: dict[str, Any], finish: str | None = None, **last: object) -> dict[str, Any]:
             choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-            head = {**frame, "object": "chat.completion.chunk", "system_fingerprint": FINGERPRINT}
-            return {**head, "choices": [choice], "usage": usage}
+            return {**head, "choices": [choice], "usage": None, **last}
 
         yield Event(COMMENT * 2, "comment")
-        yield event(
-            chunk(
-                {"role": "assistant", "content": None, "reasoning_content": ""}
-                if thinking
-                else {"role": "assistant", "content": ""}
-            )
-        )
+        yield event(chunk({"role": "assistant", **opening}))
         for piece in said.reasoning:
             yield event(chunk({"content": None, "reasoning_content": piece}), "content")
         yield Event(COMMENT, "comment")
@@ -145,7 +137,7 @@ class DeepSeek(StandIn):
             yield event(chunk({"tool_calls": [opened]}), "content")
             for piece in pieces(said.call.arguments):
                 yield event(chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}), "content")
-        yield event(chunk({"content": "", **quiet}, said.finish, self._usage(said)), "finish")
+        yield event(chunk({"content": "", **quiet}, said.finish, usage=self._usage(said)), "finish")
         yield DONE
 
     def _usage(self, said: Speech) -> dict[str, Any]:
@@ -189,9 +181,9 @@ class DeepSeek(StandIn):
         failed = "Failed to deserialize the JSON body into the target type"
         return self._error(400, "invalid_request_error", f"{failed}: {message}")
 
-    def failing(self, status: int, model: str, *, stream: bool = False) -> Response:
+    def failing(self, status: int, model: str) -> Response:
         """Any status in its one error form."""
-        kind, message = FAILURES.get(status, FAILURES[500] if status >= 500 or status == 200 else FAILURES[400])
+        kind, message = FAILURES.get(status, FAILURES[500] if status >= 500 else FAILURES[400])
         return self._error(status, kind, message)
 
     def rate_limited(self, seconds: float, model: str) -> Response:
@@ -209,7 +201,7 @@ class DeepSeek(StandIn):
     def _error(self, status: int, kind: str, message: str) -> Response:
         # The code is the same whatever the status: a trap for whoever classifies by it.
         body = {"error": {"message": message, "type": kind, "param": None, "code": "invalid_request_error"}}
-        return json_response(status, body, self.head(status))
+        return self.json(status, body)
 
     def _octets(self, response: Response) -> Response:
         return Response(

@@ -9,7 +9,7 @@ from typing import Any
 from ._openai import PARAMETERS
 from ._server import Request
 from ._speech import Chat, Speech, speak
-from ._vendors import CREATED, DONE, Event, RefusalError, Response, StandIn, Stream, duration, event, json_response
+from ._vendors import CREATED, DONE, Event, RefusalError, Response, StandIn, Stream, duration, event
 
 __all__ = ["Groq"]
 
@@ -69,6 +69,7 @@ class Groq(StandIn):
     name = "groq"
     title = "Groq"
     base_path = "/openai/v1"
+    error_event = "error"
     chat_paths = ("/openai/v1/chat/completions",)
     models_paths = ("/openai/v1/models",)
     model_names = (
@@ -154,7 +155,8 @@ class Groq(StandIn):
         choice = {"index": 0, "message": self._message(said, raw=raw), "logprobs": None, "finish_reason": said.finish}
         tail = {"usage": _usage(said), "usage_breakdown": None, "x_groq": {"id": request_id, "seed": self._seed()}}
         body = {**frame, "object": "chat.completion", "choices": [choice], **tail, "service_tier": "on_demand"}
-        return json_response(200, body, headers)
+        found = self.json(200, body)
+        return Response(200, {**found.headers, **headers}, found.body)
 
     def _message(self, said: Speech, *, raw: bool) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant"}
@@ -231,14 +233,14 @@ class Groq(StandIn):
         """400 without a code."""
         return self._error(400, "invalid_request_error", message)
 
-    def failing(self, status: int, model: str, *, stream: bool = False) -> Response:
+    def failing(self, status: int, model: str) -> Response:
         """Any status in its one error form."""
         if status == 429:
             return self.rate_limited(1, model)
         if status == 404:
             message = f"The model `{model}` does not exist or you do not have access to it."
             return self._error(404, "invalid_request_error", message, "model_not_found")
-        kind, code, message = FAILURES.get(status, FAILURES[500] if status >= 500 or status == 200 else FAILURES[400])
+        kind, code, message = FAILURES.get(status, FAILURES[500] if status >= 500 else FAILURES[400])
         return self._error(status, kind, message, code)
 
     def rate_limited(self, seconds: float, model: str) -> Response:
@@ -268,7 +270,7 @@ class Groq(StandIn):
 
     def _error(self, status: int, kind: str, message: str, code: str | None = None) -> Response:
         error = {"message": message, "type": kind} | ({} if code is None else {"code": code})
-        return json_response(status, {"error": error}, self.head(status))
+        return self.json(status, {"error": error})
 
 
 def _thinks(chat: Chat) -> bool:

@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from ._server import Request
 from ._speech import Chat, Speech, pieces, speak
-from ._vendors import CREATED, DONE, Event, RefusalError, Response, StandIn, Stream, event, json_response
+from ._vendors import CREATED, DONE, Event, RefusalError, Response, StandIn, Stream, event
 
 __all__ = ["MiniMax"]
 
@@ -60,6 +60,7 @@ class MiniMax(StandIn):
     name = "minimax"
     title = "MiniMax"
     base_path = "/v1"
+    json_type = "application/json; charset=utf-8"
     chat_paths = ("/v1/chat/completions", V2)
     models_paths = ("/v1/models",)
     model_names = (
@@ -114,7 +115,7 @@ class MiniMax(StandIn):
         if chat.stream:
             events = self._events(frame, said, style, old=chat.path == V2)
             return Stream({"content-type": "text/event-stream", "cache-control": "no-cache", **self.head(200)}, events)
-        return json_response(200, self._whole(frame, said, style), self.head(200))
+        return self.json(200, self._whole(frame, said, style))
 
     def _whole(self, frame: dict[str, Any], said: Speech, style: str) -> dict[str, Any]:
         message: dict[str, Any] = {
@@ -211,13 +212,15 @@ class MiniMax(StandIn):
         """2013, as for everything it does not like."""
         return self._error(400, "bad_request_error", f"invalid params, {message}", 2013)
 
-    def failing(self, status: int, model: str, *, stream: bool = False) -> Response:
-        """Use its error form from 400; 200 means inside a 200, as do its own codes."""
-        if status == 200 or status >= 1000:
-            code = 1000 if status == 200 else status
-            return self._in_200(code, model, CODES.get(code, "unknown error"), stream=stream)
+    def failing(self, status: int, model: str) -> Response:
+        """Use its error form, with a code in brackets."""
         kind, message, code = FAILURES.get(status, FAILURES[500 if status >= 500 else 400])
         return self._error(status, kind, message, code)
+
+    def failing_inside(self, code: int, model: str, *, stream: bool) -> Response:
+        """Fail with one of its codes inside a 200."""
+        code = 1000 if code == 200 else code
+        return self._in_200(code, model, CODES.get(code, "unknown error"), stream=stream)
 
     def rate_limited(self, seconds: float, model: str) -> Response:
         """429 without any header that names a wait."""
@@ -233,9 +236,7 @@ class MiniMax(StandIn):
 
     def _error(self, status: int, kind: str, message: str, code: int) -> Response:
         error = {"type": kind, "message": f"{message} ({code})", "http_code": str(status)}
-        return json_response(
-            status, {"type": "error", "error": error, "request_id": self.identifier(20)}, self.head(status)
-        )
+        return self.json(status, {"type": "error", "error": error, "request_id": self.identifier(20)})
 
     def _in_200(self, code: int, model: str, message: str, *, stream: bool) -> Response:
         usage = {"total_tokens": 0, "total_characters": 0, "prompt_tokens": 0, "completion_tokens": 0}
@@ -254,7 +255,7 @@ class MiniMax(StandIn):
         body["base_resp"] = {"status_code": code, "status_msg": message}
         if stream:
             return Response(200, {"content-type": "text/event-stream", **self.head(200)}, event(body).data)
-        return json_response(200, body, self.head(200))
+        return self.json(200, body)
 
 
 def _thinks(chat: Chat) -> bool:

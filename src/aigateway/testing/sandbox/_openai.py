@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +20,6 @@ from ._vendors import (
     Stream,
     duration,
     event,
-    json_response,
     masked,
 )
 
@@ -190,7 +190,7 @@ class OpenAI(StandIn):
             return Stream(headers, self._events(chat, frame, said, choices))
         whole = [self._choice(index, said) for index in range(choices)]
         tail = {"usage": _usage(said, choices), "service_tier": "default", "system_fingerprint": None}
-        return json_response(200, {**frame, "object": "chat.completion", "choices": whole, **tail}, self.head(200))
+        return self.json(200, {**frame, "object": "chat.completion", "choices": whole, **tail})
 
     def _choice(self, index: int, said: Speech) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": said.content, "refusal": None, "annotations": []}
@@ -203,13 +203,14 @@ class OpenAI(StandIn):
         head = {**frame, "object": "chat.completion.chunk", "service_tier": "default", "system_fingerprint": None}
         with_usage = chat.option("stream_options", "include_usage") is True
         padded = chat.option("stream_options", "include_obfuscation") is not False
+        padding = random.Random(frame["id"])  # noqa: S311 - its own, so that parallel streams do not mix
 
         def chunk(found: list[dict[str, Any]], usage: dict[str, Any] | None = None) -> dict[str, Any]:
             body = {**head, "choices": found}
             if with_usage:
                 body["usage"] = usage
             if padded:
-                body["obfuscation"] = self.identifier(self.random.randint(1, 8), LETTERS)
+                body["obfuscation"] = "".join(padding.choices(LETTERS, k=padding.randint(1, 8)))
             return body
 
         deltas = self._deltas(said)
@@ -274,14 +275,14 @@ class OpenAI(StandIn):
         """400 without a code."""
         return self._error(400, "invalid_request_error", f"Invalid request: {message}")
 
-    def failing(self, status: int, model: str, *, stream: bool = False) -> Response:
+    def failing(self, status: int, model: str) -> Response:
         """Any status in its one error form."""
         if status == 429:
             return self.rate_limited(1, model)
         if status == 404:
             message = f"The model `{model}` does not exist or you do not have access to it."
             return self._error(404, "invalid_request_error", message, code="model_not_found")
-        kind, code, message = FAILURES.get(status, FAILURES[500] if status >= 500 or status == 200 else FAILURES[400])
+        kind, code, message = FAILURES.get(status, FAILURES[500] if status >= 500 else FAILURES[400])
         response = self._error(status, kind, message, code=code)
         if status != 503:
             return response
@@ -311,9 +312,7 @@ class OpenAI(StandIn):
     def _error(
         self, status: int, kind: str, message: str, code: str | None = None, param: str | None = None
     ) -> Response:
-        return json_response(
-            status, {"error": {"message": message, "type": kind, "param": param, "code": code}}, self.head(status)
-        )
+        return self.json(status, {"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
 def _usage(said: Speech, choices: int) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class Sandbox:
     async def __aenter__(self) -> Self:
         if self._running is not None:
             raise RuntimeError("this sandbox is already running; make another one")
-        self._running = self._run()
+        self._running = self._keeping()
         try:
             await self._running.__aenter__()
         except BaseException:
@@ -104,11 +104,19 @@ class Sandbox:
                 failure = error
             finally:
                 self._tasks = None
-                for vendor in self.vendors.values():
-                    vendor.release()
                 tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
+
+    @asynccontextmanager
+    async def _keeping(self) -> AsyncGenerator[None]:
+        """Run, and give back the ports of stand-ins that are down at the end."""
+        try:
+            async with self._run():
+                yield
+        finally:
+            for vendor in self.vendors.values():
+                vendor.release()
 
     async def _open(self, tasks: TaskGroup) -> None:
         self._tasks = tasks

@@ -29,7 +29,6 @@ __all__ = [
     "Stream",
     "duration",
     "event",
-    "json_response",
     "masked",
 ]
 
@@ -83,6 +82,8 @@ class StandIn(ABC):
     models_paths: ClassVar[tuple[str, ...]]
     model_names: ClassVar[tuple[str, ...]]
     keep_alive: ClassVar[tuple[bytes, bytes]] = (b"", b"")  # sent while a whole answer, a stream makes us wait
+    json_type: ClassVar[str] = "application/json"
+    error_event: ClassVar[str] = ""  # the name of an error's event, if it has one
 
     def __init__(self, key: str, seed: int) -> None:
         self._key = key
@@ -120,7 +121,11 @@ class StandIn(ABC):
     def models(self) -> Response:
         """List the models."""
         body = {"object": "list", "data": [self.model_entry(name) for name in self.model_names]}
-        return json_response(200, body, self.head(200))
+        return self.json(200, body)
+
+    def json(self, status: int, body: object) -> Response:
+        """Write a JSON answer."""
+        return Response(status, {"content-type": self.json_type, **self.head(status)}, to_json(body))
 
     def identifier(self, length: int, alphabet: str = "0123456789abcdef") -> str:
         """Make the next id."""
@@ -153,8 +158,17 @@ class StandIn(ABC):
         """Say that the request makes no sense."""
 
     @abstractmethod
-    def failing(self, status: int, model: str, *, stream: bool = False) -> Response:
+    def failing(self, status: int, model: str) -> Response:
         """Fail with a status."""
+
+    def failing_inside(self, code: int, model: str, *, stream: bool) -> Response:
+        """Fail inside a 200, in the first event of a stream."""
+        failed = self.failing(500, model)
+        if not stream:
+            return Response(200, failed.headers, failed.body)
+        prefix = f"event: {self.error_event}\n" if self.error_event else ""
+        body = prefix.encode() + b"data: " + failed.body + b"\n\n"
+        return Response(200, {**failed.headers, "content-type": "text/event-stream"}, body)
 
     @abstractmethod
     def rate_limited(self, seconds: float, model: str) -> Response:
@@ -169,15 +183,9 @@ class StandIn(ABC):
         """Say that there is no such path."""
 
 
-def json_response(status: int, body: object, headers: Mapping[str, str]) -> Response:
-    """Write a JSON answer."""
-    return Response(status, {"content-type": "application/json", **headers}, to_json(body))
-
-
-def event(body: object, carries: Literal["nothing", "content", "finish"] = "nothing", name: str = "") -> Event:
+def event(body: object, carries: Literal["nothing", "content", "finish"] = "nothing") -> Event:
     """Write one event."""
-    prefix = f"event: {name}\n".encode() if name else b""
-    return Event(prefix + b"data: " + to_json(body) + b"\n\n", carries)
+    return Event(b"data: " + to_json(body) + b"\n\n", carries)
 
 
 def duration(seconds: float) -> str:
