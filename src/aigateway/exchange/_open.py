@@ -65,25 +65,31 @@ async def _ask(exchange: Exchange, provider: Provider, request: HTTPRequest, io:
     call, limits = exchange.call, exchange.timeouts
     stream = call.request.stream
     limit, what = (limits.first_content, "first content") if stream else (limits.answer, "answer")
-    sent = io.clock.now()
     connect = min(limits.connect, limit)
+    left = max(0.0, min(limit, call.deadline - io.clock.now()))
     try:
-        response = await io.within(_left(call, limit, io, sent), lambda: io.transport.send(request, connect=connect))
+        source = await io.within(left, lambda: _send(provider, call, request, io, connect))
     except TimeoutError:
         raise expired(call, io, what, limit) from None
-    if stream and 200 <= response.status < 300 and not _is_json(response):
-        await exchange.follow(WireSource(response, provider.decoder(call.request)))
-        return
+    if isinstance(source, Reply):
+        await _take(exchange, source)
+    else:
+        await exchange.follow(source)
+
+
+async def _send(provider: Provider, call: Call, request: HTTPRequest, io: IO, connect: float) -> Reply | WireSource:
+    """Send, and wait for the head of a stream or the whole of anything else."""
+    response = await io.transport.send(request, connect=connect)
     try:
-        reply = await io.within(_left(call, limit, io, sent), lambda: _whole(provider, call, response, io))
-    except TimeoutError:
-        await _close(response)
-        raise expired(call, io, what, limit) from None
+        if call.request.stream and 200 <= response.status < 300 and not _is_json(response):
+            return WireSource(response, provider.decoder(call.request))
+        reply = await _whole(provider, call, response, io)
     except BaseException:
-        await _close(response)
+        with anyio.move_on_after(CLOSING, shield=True):
+            await response.aclose()
         raise
     await response.aclose(reusable=True)
-    await _take(exchange, reply)
+    return reply
 
 
 async def _whole(provider: Provider, call: Call, response: HTTPResponse, io: IO) -> Reply:
@@ -97,9 +103,8 @@ async def _ask_local(exchange: Exchange, provider: LocalProvider, io: IO) -> Non
     call, limits = exchange.call, exchange.timeouts
     limit = limits.first_content if call.request.stream else limits.answer
     try:
-        answer = await io.within(
-            _left(call, limit, io, io.clock.now()), lambda: provider.answer(call.request, exchange.target)
-        )
+        left = max(0.0, min(limit, call.deadline - io.clock.now()))
+        answer = await io.within(left, lambda: provider.answer(call.request, exchange.target))
     except TimeoutError:
         raise expired(call, io, "answer", limit) from None
     except (ProviderError, WireError):
@@ -137,12 +142,3 @@ def is_local(provider: Provider | LocalProvider) -> TypeGuard[LocalProvider]:
 def _is_json(response: HTTPResponse) -> bool:
     """Tell whether a vendor answered a stream request with one object: an error, as a rule."""
     return response.headers.get("content-type", "").lower().startswith("application/json")
-
-
-def _left(call: Call, limit: float, io: IO, since: float) -> float:
-    return max(0.0, min(since + limit, call.deadline) - io.clock.now())
-
-
-async def _close(response: HTTPResponse) -> None:
-    with anyio.move_on_after(CLOSING, shield=True):
-        await response.aclose()

@@ -40,11 +40,16 @@ class GuardStack:
     async def leave(self, call: Call, outcome: Outcome) -> None:
         """Leave what was entered: shielded, bounded, one failing guard never stopping the next."""
         while self._entered:
-            guard = self._entered.pop()
+            # One scope serves all; the next guard gets a new one only if the last used this one up.
             with anyio.move_on_after(LEAVING, shield=True) as scope:
-                try:
-                    await guard.leave(call, outcome)
-                except Exception:
-                    logger.exception("the guard %s failed while leaving", type(guard).__name__)
+                while self._entered:
+                    await _leave(self._entered.pop(), call, outcome)
             if scope.cancelled_caught:
-                logger.error("the guard %s took longer than %s s to leave", type(guard).__name__, LEAVING)
+                logger.error("a guard took longer than %s s to leave and was left behind", LEAVING)
+
+
+async def _leave(guard: Guard, call: Call, outcome: Outcome) -> None:
+    try:
+        await guard.leave(call, outcome)
+    except Exception:
+        logger.exception("the guard %s failed while leaving", type(guard).__name__)

@@ -35,6 +35,7 @@ PROPERTIES = {
 }
 FORMATS = ("parsed", "raw", "hidden")
 MOST_TOOLS = 128
+MOST = {"n": 1, "temperature": 2, "top_p": 1}
 LIMITS = {"openai/gpt-oss": (131072, 65536), "qwen/": (131072, 16384), "groq/": (131072, 8192)}
 FINGERPRINT = "fp_0d4c11b7e2"
 BASE32 = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -91,8 +92,10 @@ class Groq(StandIn):
                 raise self._refused(f"property '{name}' is unsupported")
         for index, message in enumerate(chat.messages):
             self._check_message(index, message)
-        if chat.number("n") not in {None, 1}:
-            raise self._refused("'n' : number must be at most 1")
+        for name, most in MOST.items():
+            value = chat.number(name)
+            if value is not None and value > most:
+                raise self._refused(f"'{name}' : number must be at most {most}")
         if len(chat.body.get("tools") or ()) > MOST_TOOLS:
             raise self._refused(f"'tools' : maximum number of items is {MOST_TOOLS}")
         if chat.model not in self.model_names:

@@ -77,7 +77,14 @@ RANGES = {
     "frequency_penalty": (-2, 2),
     "n": (1, 128),
 }
-SHUTDOWNS = {"gpt-4.1": "2027-01-14", "gpt-4o-mini": "2027-01-14"}
+SHUTDOWNS = {
+    "gpt-5": "2026-12-11",
+    "o3": "2026-12-11",
+    "gpt-4o": "2027-01-14",
+    "gpt-4o-mini": "2027-01-14",
+    "gpt-4.1": "2027-01-14",
+    "gpt-4.1-mini": "2027-01-14",
+}
 FAILURES: dict[int, tuple[str, str | None, str]] = {  # status -> (type, code, message)
     400: ("invalid_request_error", None, "The request is not valid."),
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
@@ -114,8 +121,7 @@ class OpenAI(StandIn):
         "gpt-5.4",
         "gpt-5.4-mini",
         "gpt-5.4-nano",
-        "gpt-4.1",
-        "gpt-4o-mini",
+        *SHUTDOWNS,
     )
 
     # -- what it refuses --------------------------------------------------------------------

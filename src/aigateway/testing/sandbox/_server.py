@@ -22,7 +22,7 @@ __all__ = ["MAX_BODY", "MAX_HEAD", "Exchange", "Handler", "Port", "Request"]
 MAX_HEAD = 64 * 1024
 MAX_BODY = 10 * 1024 * 1024
 READ = 64 * 1024
-GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, ConnectionError)
+GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
 LOG = logging.getLogger("aigateway.sandbox")
 
 
@@ -36,8 +36,12 @@ class Request:
     body: bytes
 
 
-class BodyTooLargeError(Exception):
-    """The body is over the bound."""
+class TooLargeError(Exception):
+    """A head or a body is over its bound."""
+
+    def __init__(self, status: int, what: str, bound: int) -> None:
+        super().__init__(f"the {what} is larger than {bound} bytes")
+        self.status = status
 
 
 class Exchange:
@@ -48,7 +52,6 @@ class Exchange:
 
     def __init__(self, request: Request, stream: SocketStream, connection: h11.Connection) -> None:
         self.request = request
-        self.status: int | None = None
         self.left = False
         self._stream = stream
         self._connection = connection
@@ -61,7 +64,6 @@ class Exchange:
 
     async def begin(self, status: int, headers: Mapping[str, str], *, length: int | None = None) -> None:
         """Send the head; without a length the body is chunked."""
-        self.status = status
         pairs = [(name.encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers.items()]
         if length is not None:
             pairs.append((b"content-length", str(length).encode("ascii")))
@@ -170,8 +172,8 @@ class Connection:
                     self._h11.start_next_cycle()
             except h11.RemoteProtocolError as error:
                 await self._refuse(error.error_status_hint, "the request is not valid HTTP/1.1")
-            except BodyTooLargeError:
-                await self._refuse(413, f"the body is larger than {MAX_BODY} bytes")
+            except TooLargeError as error:
+                await self._refuse(error.status, str(error))
             except GONE:
                 pass
 
@@ -185,10 +187,13 @@ class Connection:
                 await self._more()
             elif isinstance(event, h11.Request):
                 head = event
+                # h11 bounds what is incomplete; a large head that came at once is whole.
+                if sum(len(name) + len(value) + 4 for name, value in head.headers) + len(head.target) > MAX_HEAD:
+                    raise TooLargeError(431, "request head", MAX_HEAD)
             elif isinstance(event, h11.Data):
                 body += event.data
                 if len(body) > MAX_BODY:
-                    raise BodyTooLargeError
+                    raise TooLargeError(413, "request body", MAX_BODY)
             elif isinstance(event, h11.EndOfMessage) and head is not None:
                 return _request(head, bytes(body))
             else:

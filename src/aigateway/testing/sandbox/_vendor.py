@@ -7,39 +7,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 from pydantic_core import from_json
 
-from ._delivery import Delivery, Ended
+from ._delivery import Delivery, Seen
 from ._faults import NO_FAULT, Fault
 from ._server import Exchange, Port, Request
 from ._vendors import RefusalError, Response, StandIn, Stream
 
-__all__ = ["Seen", "Vendor"]
+__all__ = ["Vendor"]
 
 REMEMBERED = 1000
 SECRETS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"})
 PAGE = b"<!doctype html><html><head><title>Just a moment</title></head><body><h1>Just a moment</h1></body></html>\n"
-
-
-@dataclass(slots=True)
-class Seen:
-    """One request a stand-in got; never its key.
-
-    `ended`: None while it runs, then complete, broken (by a fault), left (the client went away)
-    or closed (the stand-in was taken down).
-    """
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: Any
-    status: int | None = None
-    ended: Ended | None = None
 
 
 class Vendor:
@@ -88,27 +71,30 @@ class Vendor:
         seen = Seen(request.method, request.path, _public(request.headers), _parsed(request.body))
         self.requests.append(seen)
         fault, self.fault = self.fault, self.fault.used()
-        ended: Ended = "closed"
         try:
-            ended = await self._serve(Delivery(http, fault, self._pace, self._cleared), seen.body)
+            await self._serve(Delivery(http, seen, fault, self._pace, self._cleared))
         finally:
-            seen.status = http.status
-            seen.ended = "left" if http.left else ended
+            if http.left:
+                seen.ended = "left"
+            elif seen.ended is None:
+                seen.ended = "closed"
 
-    async def _serve(self, delivery: Delivery, body: Any) -> Ended:
+    async def _serve(self, delivery: Delivery) -> None:
         fault, request = delivery.fault, delivery.http.request
         if fault.kind == "hang":
             await delivery.cleared.wait()
         if fault.kind == "reset":
-            return delivery.reset()
+            delivery.reset()
+            return
         try:
-            answer = self._failure(fault, request, body) or self._stand_in.answer(request)
+            answer = self._failure(fault, request, delivery.seen.body) or self._stand_in.answer(request)
         except RefusalError as refusal:
             answer = refusal.response
         blank, comment = self._stand_in.keep_alive
         if isinstance(answer, Stream):
-            return await delivery.stream(answer, comment)
-        return await delivery.whole(answer, blank)
+            await delivery.stream(answer, comment)
+        else:
+            await delivery.whole(answer, blank)
 
     def _failure(self, fault: Fault, request: Request, body: Any) -> Response | None:
         """Give the error a fault asks for, in the vendor's words."""
@@ -123,9 +109,8 @@ class Vendor:
             case "error":
                 return self._stand_in.failing(fault.number, model)
             case "auth":
-                return self._stand_in.unauthorized(
-                    request.headers.get("authorization", "").partition(" ")[2] or "revoked"
-                )
+                key = request.headers.get("authorization", "").partition(" ")[2]
+                return self._stand_in.unauthorized(key or "revoked")
             case "no_money":
                 return self._stand_in.no_money(model, stream=stream)
             case "html":

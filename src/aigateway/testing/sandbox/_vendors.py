@@ -55,10 +55,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A streamed answer with status 200."""
+    """A streamed answer."""
 
     headers: Mapping[str, str]
     events: Iterator[Event]
+    status: int = 200
 
 
 DONE = Event(b"data: [DONE]\n\n")
