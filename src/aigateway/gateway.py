@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
-from uuid import uuid4
 
 import anyio
 
@@ -161,7 +160,9 @@ class Gateway:
         for name in ("max_tokens", "max_completion_tokens") if cap else ():
             if request.body.get(name, 0) > cap:
                 raise RequestError(f"{name!r} is above this gateway's cap of {cap}. Ask for {cap} or less.", param=name)
-        call = Call(request, caller, request_id or uuid4().hex, trace=Trace(asked=request.model))
+        call = Call(
+            request, caller, request_id or f"{self._random.getrandbits(128):032x}", trace=Trace(asked=request.model)
+        )
         call.deadline = min(timeout or self._timeouts.total, self._timeouts.total)  # relative until it is opened
         return call
 

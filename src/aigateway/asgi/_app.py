@@ -66,12 +66,10 @@ class App:
         self._owned = owned
         keys = gateway.settings.callers.keys
         door = Door(StaticKeys([(key.name, key.secret, frozenset(key.scopes)) for key in keys]))
-        self._router = Router(
-            [route for entry in routes for route in _routes(entry, gateway, door)],
-            redirect_slashes=False,
-            default=_not_found,
-            lifespan=self._lifespan,
-        )
+        table = [route for entry in routes for route in _routes(entry, gateway, door)]
+        # A path without parameters is found in a dict; patterns, mounts and the rest are the router's.
+        self._plain = {route.path: route.app for route in table if not route.param_convertors}
+        self._router = Router(table, redirect_slashes=False, default=_not_found, lifespan=self._lifespan)
         self._log = gateway.settings.server.log_requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +84,8 @@ class App:
     async def _serve(self, request: Incoming) -> None:
         request.scope["aigateway.request"] = request
         try:
-            await self._router(request.scope, request.receive, request.send)
+            app = self._plain.get(_local_path(request.scope), self._router)
+            await app(request.scope, request.receive, request.send)
         except ClientGone:
             request.status = request.status or 499
         except GatewayError as error:
@@ -145,6 +144,12 @@ def _routes(entry: Entry, gateway: Gateway, door: Door) -> list[Route]:
     if entry.path.startswith("/v1/"):
         paths.append(entry.path.removeprefix("/v1"))
     return [Route(path, app) for path in paths]
+
+
+def _local_path(scope: Scope) -> str:
+    """Give the path below the prefix we are mounted under."""
+    path, root = str(scope["path"]), scope.get("root_path", "")
+    return path.removeprefix(root) if root else path
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:

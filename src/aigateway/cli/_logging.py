@@ -27,7 +27,7 @@ class Lines(logging.Handler):
 def configure_logging(settings: Settings) -> None:
     """Send our loggers, and the server's warnings, to stderr."""
     # The logging manual's own advice for busy processes ("Optimization"): our lines name none of these.
-    logging._srcfile = None  # type: ignore[attr-defined]  # noqa: SLF001  # the documented switch
+    logging._srcfile = None  # noqa: SLF001  # the documented switch
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
     level = "DEBUG" if settings.server.debug else settings.server.log_level

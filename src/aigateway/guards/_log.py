@@ -19,6 +19,7 @@ class LogGuard:
     """Log who asked what, who answered, how it ended; never what was said, never a key."""
 
     SETTINGS: Mapping[str, Any] = {}
+    instant = True
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> LogGuard:

@@ -39,6 +39,8 @@ class GuardStack:
 
     async def leave(self, call: Call, outcome: Outcome) -> None:
         """Leave what was entered: shielded, bounded, one failing guard never stopping the next."""
+        while self._entered and getattr(self._entered[-1], "instant", False):
+            await _leave(self._entered.pop(), call, outcome)
         while self._entered:
             # One scope serves all; the next guard gets a new one only if the last used this one up.
             with anyio.move_on_after(LEAVING, shield=True) as scope:

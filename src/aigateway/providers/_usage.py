@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..types import Usage
@@ -16,7 +15,7 @@ def read_usage(value: object) -> Usage | None:
     None for a missing, empty, zero or impossible one (early MiniMax chunks carry zeros; a negative
     or textual count is a lie), so the caller keeps what it had.
     """
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return None
     prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
     if not prompt and not completion:
@@ -38,6 +37,6 @@ def _count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
-def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _object(value: dict[str, Any], name: str) -> dict[str, Any]:
     inner = value.get(name)
-    return inner if isinstance(inner, Mapping) else {}
+    return inner if isinstance(inner, dict) else {}

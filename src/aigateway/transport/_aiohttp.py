@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -31,7 +30,7 @@ class AiohttpTransport:
         }
         session = self._session or self._open()
         url, proxy = self._route(request.url)
-        with _as_wire_errors():
+        with AS_WIRE_ERRORS:
             response = await session.request(
                 request.method,
                 url,
@@ -92,7 +91,7 @@ class AiohttpResponse:
 
     async def read(self) -> bytes:
         """Give the next bytes, b"" at the end."""
-        with _as_wire_errors():
+        with AS_WIRE_ERRORS:
             return await self._response.content.readany()
 
     async def aclose(self, *, reusable: bool = False) -> None:
@@ -103,25 +102,32 @@ class AiohttpResponse:
             self._response.close()
 
 
-@contextmanager
-def _as_wire_errors() -> Iterator[None]:
+class WireErrors:
     """Translate, keeping the class and never the text: a URL or a header may be in it."""
-    try:
-        yield
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-        raise WireError(Kind.CONNECT, _words("could not connect", error)) from None
-    except (TimeoutError, aiohttp.ServerTimeoutError) as error:
-        raise WireError(Kind.TIMEOUT, _words("timed out", error)) from None
-    except (
-        aiohttp.ServerDisconnectedError,
-        aiohttp.ClientPayloadError,
-        aiohttp.ClientOSError,
-        ConnectionError,
-    ) as error:
-        raise WireError(Kind.STREAM_INTERRUPTED, _words("the connection broke", error)) from None
-    except (aiohttp.ClientError, ValueError) as error:
-        raise WireError(Kind.PROTOCOL_ERROR, _words("not valid HTTP", error)) from None
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Exception):
+            raise _translate(error) from None
 
 
-def _words(what: str, error: Exception) -> str:
-    return f"{what} ({type(error).__name__})"
+def _translate(error: Exception) -> Exception:
+    name = type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return WireError(Kind.CONNECT, f"could not connect ({name})")
+    if isinstance(error, TimeoutError):
+        return WireError(Kind.TIMEOUT, f"timed out ({name})")
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientOSError | ConnectionError):
+        return WireError(Kind.STREAM_INTERRUPTED, f"the connection broke ({name})")
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return WireError(Kind.STREAM_INTERRUPTED, f"the connection broke ({name})")
+    if isinstance(error, aiohttp.ClientError | ValueError):
+        return WireError(Kind.PROTOCOL_ERROR, f"not valid HTTP ({name})")
+    return error
+
+
+AS_WIRE_ERRORS = WireErrors()

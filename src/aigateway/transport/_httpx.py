@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 
 import httpx2 as httpx
 
@@ -34,7 +34,7 @@ class HttpxTransport:
             (name, value.reveal() if isinstance(value, Secret) else value) for name, value in request.headers.items()
         ]
         timeout = {"connect": connect, "pool": connect, "read": None, "write": None}
-        with _as_wire_errors():
+        with AS_WIRE_ERRORS:
             built = self._client.build_request(
                 request.method,
                 self._url(request.url),
@@ -81,7 +81,7 @@ class HttpxResponse:
         """Give the next bytes, b"" at the end."""
         if self._chunks is None:
             self._chunks = self._response.aiter_bytes()
-        with _as_wire_errors():
+        with AS_WIRE_ERRORS:
             async for chunk in self._chunks:
                 if chunk:
                     return chunk
@@ -99,20 +99,30 @@ class HttpxResponse:
                 pass
 
 
-@contextmanager
-def _as_wire_errors() -> Iterator[None]:
+class WireErrors:
     """Translate, keeping the class and never the text: a URL or a header may be in it."""
-    try:
-        yield
-    except (httpx.ConnectTimeout, httpx.ConnectError, httpx.PoolTimeout, httpx.ProxyError) as error:
-        raise WireError(Kind.CONNECT, _words("could not connect", error)) from None
-    except httpx.TimeoutException as error:
-        raise WireError(Kind.TIMEOUT, _words("timed out", error)) from None
-    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
-        raise WireError(Kind.STREAM_INTERRUPTED, _words("the connection broke", error)) from None
-    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as error:
-        raise WireError(Kind.PROTOCOL_ERROR, _words("not valid HTTP", error)) from None
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Exception):
+            raise _translate(error) from None
 
 
-def _words(what: str, error: Exception) -> str:
-    return f"{what} ({type(error).__name__})"
+def _translate(error: Exception) -> Exception:
+    name = type(error).__name__
+    if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError | httpx.PoolTimeout | httpx.ProxyError):
+        return WireError(Kind.CONNECT, f"could not connect ({name})")
+    if isinstance(error, httpx.TimeoutException):
+        return WireError(Kind.TIMEOUT, f"timed out ({name})")
+    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
+        return WireError(Kind.STREAM_INTERRUPTED, f"the connection broke ({name})")
+    if isinstance(error, httpx.HTTPError | httpx.StreamError | httpx.InvalidURL):
+        return WireError(Kind.PROTOCOL_ERROR, f"not valid HTTP ({name})")
+    return error
+
+
+AS_WIRE_ERRORS = WireErrors()
