@@ -19,7 +19,7 @@ import anyio
 
 from .catalogue import Catalogue
 from .errors import ConfigurationError, GatewayError, RequestError
-from .exchange import IO, Exchange, answered, open_exchange, within_on
+from .exchange import IO, Exchange, answered, open_exchange, timer_for
 from .guards import Guard, GuardStack
 from .keys import Key, Ring
 from .plugins import Registry
@@ -247,7 +247,7 @@ class Gateway:
     def _open_io(self) -> IO:
         backend = _backend()
         transport = open_transport(self.settings.transport.kind, backend=backend, client=self._client)
-        self._io = IO(transport, SystemClock(backend), within_on(backend), self._timeouts)
+        self._io = IO(transport, SystemClock(backend), timer_for(backend), self._timeouts)
         return self._io
 
     async def _leave_failed(self, guards: GuardStack, call: Call, error: BaseException, io: IO) -> None:

@@ -4,6 +4,6 @@ from ._exchange import Exchange
 from ._io import IO
 from ._open import answered, open_exchange
 from ._source import chunks_of
-from ._timer import within_on
+from ._timer import Timer, timer_for
 
-__all__ = ["IO", "Exchange", "answered", "chunks_of", "open_exchange", "within_on"]
+__all__ = ["IO", "Exchange", "Timer", "answered", "chunks_of", "open_exchange", "timer_for"]

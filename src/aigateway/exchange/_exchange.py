@@ -50,6 +50,7 @@ class Exchange:
         self.decision: Decision | None = None
         self.first_content: float | None = None
         self.collect = True
+        self.timer = io.timer()
         self._io = io
         self._key = key
         self._wait = wait
@@ -149,7 +150,7 @@ class Exchange:
         now = self._io.clock.now()
         left = min(self._heard + limit, self.call.deadline) - now
         try:
-            return await self._io.within(max(left, 0.0), lambda: source.read(committed))
+            return await self.timer.within(max(left, 0.0), lambda: source.read(committed))
         except TimeoutError:
             raise expired(self.call, self._io, "further content" if committed else "first content", limit) from None
         except WireError as error:
@@ -200,6 +201,7 @@ class Exchange:
         self.decision = self.call.trace.freeze()
         if self._source is not None:
             await self._close_source(self._source)
+        self.timer.stop()
         for function in self._on_close:
             await function(self.outcome)
 
@@ -208,13 +210,14 @@ class Exchange:
         failed = error if isinstance(error, ProviderError) else None
         self.outcome = Outcome("failed" if failed else "cancelled", error=failed)
         self.call.trace.steps.append(self._step(self.outcome))
+        self.timer.stop()
         if self._source is not None:
             await self._close_source(self._source)
 
     async def _close_source(self, source: Source) -> None:
         if isinstance(source, WireSource) and source.ended:
             try:
-                await self._io.within(FINISHING, source.finish)
+                await self.timer.within(FINISHING, source.finish)
             except (TimeoutError, WireError):
                 source.ended = False
         with anyio.move_on_after(CLOSING, shield=True):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..transport import Transport
 from ..types import Clock, Timeouts
-from ._timer import Within
+from ._timer import Timer
 
 __all__ = ["IO"]
 
 
 @dataclass(frozen=True, slots=True)
 class IO:
-    """Hold the network, the clock, the timer of this event loop, and the default limits."""
+    """Hold the network, the clock, what makes timers on this event loop, and the default limits."""
 
     transport: Transport
     clock: Clock
-    within: Within = field(default_factory=Within)
+    timer: Callable[[], Timer]
     timeouts: Timeouts = field(default_factory=Timeouts)

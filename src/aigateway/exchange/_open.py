@@ -68,7 +68,7 @@ async def _ask(exchange: Exchange, provider: Provider, request: HTTPRequest, io:
     connect = min(limits.connect, limit)
     left = max(0.0, min(limit, call.deadline - io.clock.now()))
     try:
-        source = await io.within(left, lambda: _send(provider, call, request, io, connect))
+        source = await exchange.timer.within(left, lambda: _send(provider, call, request, io, connect))
     except TimeoutError:
         raise expired(call, io, what, limit) from None
     if isinstance(source, Reply):
@@ -104,7 +104,7 @@ async def _ask_local(exchange: Exchange, provider: LocalProvider, io: IO) -> Non
     limit = limits.first_content if call.request.stream else limits.answer
     try:
         left = max(0.0, min(limit, call.deadline - io.clock.now()))
-        answer = await io.within(left, lambda: provider.answer(call.request, exchange.target))
+        answer = await exchange.timer.within(left, lambda: provider.answer(call.request, exchange.target))
     except TimeoutError:
         raise expired(call, io, "answer", limit) from None
     except (ProviderError, WireError):

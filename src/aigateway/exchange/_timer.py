@@ -1,11 +1,11 @@
-"""Bound one wait. No scope is held between two waits: the deadline is a number that moves."""
+"""Bound waits. No scope is held between two of them: a deadline is a number that moves."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
@@ -15,34 +15,97 @@ from ..types import Call
 if TYPE_CHECKING:
     from ._io import IO
 
-__all__ = ["Within", "expired", "within_on"]
+__all__ = ["Timer", "expired", "timer_for"]
 
 T = TypeVar("T")
 # A silent target is not asked again in the same request: the next one is.
 SILENT = replace(REMEDIES[Kind.TIMEOUT], again=False)
 
 
-class Within:
-    """Await something for at most `seconds`; raises TimeoutError."""
+class Timer(Protocol):
+    """Bound the waits of one exchange, one at a time, in whichever task is waiting."""
 
-    async def __call__(self, seconds: float, function: Callable[[], Awaitable[T]]) -> T:
-        """Await `function()`."""
+    async def within(self, seconds: float, function: Callable[[], Awaitable[T]]) -> T:
+        """Await `function()` for at most `seconds`. Raises TimeoutError."""
+        ...
+
+    def stop(self) -> None:
+        """Forget the last deadline."""
+        ...
+
+
+class ScopeTimer:
+    """Use a cancel scope per wait; on any event loop."""
+
+    async def within(self, seconds: float, function: Callable[[], Awaitable[T]]) -> T:
+        """Await `function()` for at most `seconds`."""
         with anyio.fail_after(seconds):
             return await function()
 
+    def stop(self) -> None:
+        """Nothing is left behind by a scope."""
 
-class WithinAsyncio(Within):
-    """The same on asyncio alone, at a third of the cost."""
 
-    async def __call__(self, seconds: float, function: Callable[[], Awaitable[T]]) -> T:
-        """Await `function()`."""
-        async with asyncio.timeout(seconds):
+class AlarmTimer:
+    """Use one alarm for all waits of an exchange, on asyncio.
+
+    A stream waits for each of its chunks; arming and disarming a timer for each would cost more
+    than decoding them. So the alarm stays where it is, and looks at the deadline when it rings:
+    not yet means it is set anew, nobody waiting means it is done.
+    """
+
+    __slots__ = ("_alarm", "_deadline", "_loop", "_rang", "_task")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+        self._task: asyncio.Task[object] | None = None
+        self._rang = False
+
+    async def within(self, seconds: float, function: Callable[[], Awaitable[T]]) -> T:
+        """Await `function()` for at most `seconds`."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("an exchange is used outside of a task")
+        earlier, self._deadline = self._deadline, self._loop.time() + seconds
+        self._rang = False
+        if self._alarm is None or self._deadline < earlier:
+            self.stop()
+            self._alarm = self._loop.call_later(seconds, self._ring)
+        cancelling = task.cancelling()
+        self._task = task
+        try:
             return await function()
+        except asyncio.CancelledError:
+            # Ours alone is a timeout; a cancellation from outside that came with it goes on.
+            if self._rang and task.uncancel() <= cancelling:
+                raise TimeoutError from None
+            raise
+        finally:
+            self._task = None
+
+    def stop(self) -> None:
+        """Take the alarm away."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._task is None:
+            return
+        left = self._deadline - self._loop.time()
+        if left > 0:
+            self._alarm = self._loop.call_later(left, self._ring)
+        else:
+            self._rang = True
+            self._task.cancel()
 
 
-def within_on(backend: str) -> Within:
+def timer_for(backend: str) -> Callable[[], Timer]:
     """Choose by the event loop."""
-    return WithinAsyncio() if backend == "asyncio" else Within()
+    return AlarmTimer if backend == "asyncio" else ScopeTimer
 
 
 def expired(call: Call, io: IO, what: str, limit: float) -> ProviderError:

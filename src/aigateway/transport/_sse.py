@@ -33,6 +33,9 @@ class SSEDecoder:
 
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes; give the events they complete."""
+        if self._is_one_event(data):
+            self._fresh = False
+            return [Event(data[6:-2])]
         if not self._fresh and b"\n" not in data and b"\r" not in data and not self._buffer.endswith(b"\r"):
             self._parts.append(data)
             self._held += len(data)
@@ -53,6 +56,17 @@ class SSEDecoder:
         events = self._take(lines)
         self._bound()
         return events
+
+    def _is_one_event(self, data: bytes) -> bool:
+        """Tell whether one read brought exactly one plain event, as most reads of a paced stream do."""
+        return (
+            data.startswith(b"data: ")
+            and data.find(b"\n") == len(data) - 2
+            and data.endswith(b"\n")
+            and b"\r" not in data
+            and not (self._buffer or self._parts or self._data or self._name)
+            and len(data) <= self._limit
+        )
 
     def _bound(self) -> None:
         if self._size + len(self._buffer) + self._held > self._limit:

@@ -1,0 +1,171 @@
+"""Every check of this repository, one session each; `python3 dev.py test` runs them without nox's own environments."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import nox
+
+nox.needs_version = ">=2026.2"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "layers", "tests", "plugins", "docs", "examples", "demo"]
+
+ROOT = Path(__file__).parent
+# With --no-venv everything is installed already (dev.py does that), for one Python.
+INSTALLED = "--no-venv" in sys.argv
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)  # from the classifiers
+MATRIX = None if INSTALLED else PYTHONS
+NEWEST = None if INSTALLED else PYTHONS[-1]
+PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
+TYPED = ["src", *(str(path / "src") for path in PLUGINS), "benchmarks", "tests/typing/api.py"]
+
+
+def prepare(session: nox.Session) -> None:
+    """Install the pinned requirements, then this checkout."""
+    if not INSTALLED:
+        session.install("--require-hashes", "-r", "requirements/dev.txt")
+        checkout = [word for path in (ROOT, *PLUGINS) for word in ("-e", str(path))]
+        session.install("--no-deps", "--no-build-isolation", *checkout)
+
+
+@nox.session(python=NEWEST)
+def lint(session: nox.Session) -> None:
+    prepare(session)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=NEWEST)
+def types(session: nox.Session) -> None:
+    prepare(session)
+    session.run("mypy", "--strict", *(path for path in TYPED if Path(path).exists()))
+
+
+@nox.session(python=NEWEST)
+def layers(session: nox.Session) -> None:
+    prepare(session)
+    session.run("lint-imports")
+
+
+@nox.session(python=MATRIX)
+def tests(session: nox.Session) -> None:
+    """Run every test; `-- --cov` measures coverage, anything else goes to pytest."""
+    prepare(session)
+    words = [word for word in session.posargs if word != "--cov"]
+    if "--cov" not in session.posargs:
+        session.run("python", "-m", "pytest", *words)
+        return
+    session.run("coverage", "run", "-m", "pytest", *words)
+    session.run("coverage", "report", "--show-missing", "--skip-covered")
+
+
+@nox.session(python=PYTHONS[0], venv_backend="uv")
+def minimum(session: nox.Session) -> None:
+    """Run the tests with the lowest versions the projects declare."""
+    everything = [word for path in PLUGINS for word in ("-e", str(path))]
+    wanted = PROJECT["dependency-groups"]["tests"]
+    session.install("--resolution", "lowest-direct", "-e", ".[server,testing]", *everything, *wanted)
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def plugins(session: nox.Session) -> None:
+    """Build every wheel twice, install them, import each alone, test the plug-ins without the sources."""
+    prepare(session)
+    place = Path(session.create_tmp()).resolve() / "wheels"
+    wheels = build_twice(session, place)
+    python = clean_python(session, place, wheels)
+    for wheel in wheels:
+        session.run(python, "-P", "-c", f"import {wheel.name.partition('-')[0]}", external=True)
+    for path in PLUGINS:
+        shutil.copytree(path / "tests", place / "tests" / path.name)
+    session.run(python, "-P", "-m", "pytest", "-c", ROOT / "pyproject.toml", place / "tests", external=True)
+
+
+@nox.session(python=NEWEST)
+def docs(session: nox.Session) -> None:
+    """Build the pages; a broken link or anchor between them fails."""
+    prepare(session)
+    session.run("sphinx-build", "-W", "-q", "-b", "dirhtml", "docs", "docs/_build/html", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def examples(session: nox.Session) -> None:
+    prepare(session)
+    session.run("python", "-m", "pytest", "tests/test_examples.py", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def demo(session: nox.Session) -> None:
+    prepare(session)
+    session.run("python", "-m", "aigateway", "demo")
+
+
+@nox.session(python=NEWEST)
+def bench(session: nox.Session) -> None:
+    prepare(session)
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def build(session: nox.Session) -> None:
+    """Build what is released: source and wheel of every distribution, into dist/."""
+    prepare(session)
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    for path in (ROOT, *PLUGINS):
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(ROOT / "dist"), str(path))
+
+
+@nox.session(python=NEWEST)
+def lock(session: nox.Session) -> None:
+    """Pin the requirement files anew; `-- --upgrade` takes newer versions."""
+    if not INSTALLED:
+        session.install("uv")
+    form = ["--universal", "--python-version", PYTHONS[0], "--generate-hashes", "--no-annotate", "--no-header"]
+    bare = ["--no-emit-index-url", "--no-emit-find-links", "--quiet"]
+    for name, parts in {
+        "demo": ["--extra", "server", "--group", "build"],
+        "dev": ["--extra", "server", "--extra", "testing", "--group", "dev"],
+    }.items():
+        file = f"requirements/{name}.txt"
+        session.run("uv", "pip", "compile", "pyproject.toml", *form, *bare, *parts, "-o", file, *session.posargs)
+
+
+# -- what the plugins session is made of ------------------------------------------------------
+
+
+def build_twice(session: nox.Session, place: Path) -> list[Path]:
+    """Build the wheels twice with the pinned builder; they must be equal, and hold no `.pth` file."""
+    shutil.rmtree(place, ignore_errors=True)
+    for turn in ("first", "second"):
+        for path in (ROOT, *PLUGINS):
+            target = str(place / turn)
+            session.run("python", "-m", "build", "--wheel", "--no-isolation", "-o", target, str(path), silent=True)
+    wheels = sorted((place / "first").glob("*.whl"))
+    for wheel in wheels:
+        again = place / "second" / wheel.name
+        if hashlib.sha256(wheel.read_bytes()).digest() != hashlib.sha256(again.read_bytes()).digest():
+            session.error(f"{wheel.name} differs from build to build")
+        if any(name.endswith(".pth") for name in ZipFile(wheel).namelist()):
+            session.error(f"{wheel.name} holds a .pth file")
+    return wheels
+
+
+def clean_python(session: nox.Session, place: Path, wheels: list[Path]) -> str:
+    """Make an environment that has the wheels, and not the checkout."""
+    folder = place / "venv"
+    session.run("python", "-m", "venv", "--without-pip", str(folder), silent=True)
+    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    theirs = str(session.run("python", "-c", where, silent=True)).strip()
+    ours = str(session.run(str(python), "-c", where, silent=True, external=True)).strip()
+    # Third-party packages are borrowed; site does not follow the borrowed folder's own links to the checkout.
+    (Path(ours) / "borrowed.pth").write_text(theirs + "\n", encoding="utf-8")
+    session.run("uv", "pip", "install", "-q", "--no-deps", "--offline", "--python", str(python), *map(str, wheels))
+    return str(python)

@@ -1,0 +1,176 @@
+"""When the first vendor fails, the next one answers, and the caller sees one clean answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from openai import APIStatusError, OpenAI
+
+from aigateway import Gateway, NoAnswer, Settings
+from aigateway.testing.sandbox import VENDORS, Sandbox
+
+Switch = Callable[[str, str], None]
+MINIMAX = "Hello from the MiniMax stand-in. You said: hi"
+DEEPSEEK = "Hello from the DeepSeek stand-in. You said: hi"
+
+# What goes wrong before the first content, and how the failure is called.
+WHOLE = {
+    "down": "connect",
+    "rate_limit": "rate_limit",
+    "rate_limit:0": "rate_limit",
+    "error": "server_error",
+    "error:503": "overloaded",
+    "error:200": "server_error",
+    "error:404": "*",
+    "error:403": "*",
+    "hang": "timeout",
+    "cut:0": "stream_interrupted",
+    "cut": "stream_interrupted",
+    "bad_json": "protocol_error",
+    "slow": "timeout",
+    "stall": "timeout",
+    "reset": "stream_interrupted",
+    "auth": "auth",
+    "no_money": "insufficient_funds",
+    "html": "protocol_error",
+}
+STREAMED = {**WHOLE, "bad_json:1": "protocol_error", "stall:0": "timeout"}
+del STREAMED["cut"], STREAMED["stall"]  # these break after content
+
+
+@pytest.fixture(params=["asyncio", "trio", "asyncio-httpx2"])
+def loop(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def anyio_backend(loop: str) -> str:
+    return loop.partition("-")[0]
+
+
+@pytest.fixture
+def gateway(configure: Callable[..., Settings], loop: str) -> Gateway:
+    return Gateway(configure(transport={"kind": loop.partition("-")[2] or "auto"}), seed=1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fault", WHOLE)
+async def test_a_whole_answer_survives(gateway: Gateway, switch: Switch, standins: Sandbox, fault: str) -> None:
+    """Whatever the first vendor does instead of answering, the second one's answer is given, asked for once."""
+    switch("deepseek", fault)
+    async with gateway:
+        reply = await gateway.chat("smart", "hi")
+
+    assert MINIMAX == reply.text
+    assert reply.decision is not None
+    assert "minimax/MiniMax-M3" == reply.decision.answered_by
+    assert 1 == len(standins.vendors["minimax"].requests)
+    assert WHOLE[fault] in {*(step.outcome for step in reply.decision.steps), "*"}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fault", STREAMED)
+async def test_a_stream_survives(gateway: Gateway, switch: Switch, standins: Sandbox, fault: str) -> None:
+    """The same for streams: nothing of the failed attempt is seen, and the stream ends once."""
+    switch("deepseek", fault)
+    async with gateway, gateway.stream("smart", "hi") as chunks:
+        seen = [chunk async for chunk in chunks]
+
+    assert MINIMAX == "".join(chunk.text for chunk in seen)
+    assert ["stop"] == [chunk.finish_reason for chunk in seen if chunk.finish_reason]
+    assert {"MiniMax-M3"} == {chunk.body["model"] for chunk in seen}
+    assert chunks.outcome is not None
+    assert "complete" == chunks.outcome.state
+    assert chunks.decision is not None
+    assert "minimax/MiniMax-M3" == chunks.decision.answered_by
+    assert STREAMED[fault] in {*(step.outcome for step in chunks.decision.steps), "*"}
+    assert 1 == len(standins.vendors["minimax"].requests)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("alive", [1, 2, 3])
+async def test_the_last_one_standing_answers(gateway: Gateway, switch: Switch, alive: int) -> None:
+    """With any number of vendors down, the first that lives answers."""
+    for vendor in VENDORS[:alive]:
+        switch(vendor, "down")
+    async with gateway:
+        reply = await gateway.chat("smart", "hi")
+
+    assert reply.decision is not None
+    assert VENDORS[alive] == (reply.decision.answered_by or "").partition("/")[0]
+    assert alive + 1 == reply.decision.attempts
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+async def test_nobody_left(gateway: Gateway, switch: Switch, stream: bool) -> None:
+    """When all are down the caller is told each reason, once per target."""
+    for vendor in VENDORS:
+        switch(vendor, "down")
+    with pytest.raises(NoAnswer) as caught:
+        async with gateway:
+            if stream:
+                await gateway.stream("smart", "hi").__aenter__()
+            else:
+                await gateway.chat("smart", "hi")
+
+    assert list(VENDORS) == list(dict.fromkeys(reason["provider"] for reason in caught.value.reasons))
+    assert {"connect"} == {reason["kind"] for reason in caught.value.reasons}
+    assert 503 == caught.value.status
+
+
+def test_the_first_vendor_is_killed_in_mid_run(client: OpenAI, kill: Switch) -> None:
+    """A served gateway goes on when its first vendor dies, plain and streamed, and comes back with it."""
+    before = client.chat.completions.with_raw_response.create(model="smart", messages=[{"role": "user", "content": "hi"}])
+    kill("deepseek", "down")
+    plain = client.chat.completions.with_raw_response.create(model="smart", messages=[{"role": "user", "content": "hi"}])
+    raw = client.chat.completions.with_raw_response.create(
+        model="smart", messages=[{"role": "user", "content": "hi"}], stream=True
+    )
+    with raw.parse() as stream:
+        streamed = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+    kill("deepseek", "none")
+    after = client.chat.completions.with_raw_response.create(model="smart", messages=[{"role": "user", "content": "hi"}])
+
+    assert "sandbox/deepseek" == before.headers["x-aigateway-provider"]
+    assert "sandbox/minimax" == plain.headers["x-aigateway-provider"] == raw.headers["x-aigateway-provider"]
+    assert MINIMAX == plain.parse().choices[0].message.content == streamed
+    assert "2" == plain.headers["x-aigateway-attempts"]
+    assert "sandbox/deepseek" == after.headers["x-aigateway-provider"]
+    assert DEEPSEEK == after.parse().choices[0].message.content
+
+
+def test_everybody_is_killed(client: OpenAI, kill: Switch) -> None:
+    """With no vendor left a client gets 503, no call to retry, and a reason per vendor without any address."""
+    for vendor in VENDORS:
+        kill(vendor, "down")
+    with pytest.raises(APIStatusError) as caught:
+        client.chat.completions.create(model="smart", messages=[{"role": "user", "content": "hi"}])
+
+    assert 503 == caught.value.status_code
+    assert "false" == caught.value.response.headers["x-should-retry"]
+    assert isinstance(caught.value.body, dict)
+    assert list(VENDORS) == list(dict.fromkeys(reason["provider"] for reason in caught.value.body["reasons"]))
+    assert "127.0.0.1" not in caught.value.response.text
+
+
+def test_everybody_is_limited(client: OpenAI, kill: Switch) -> None:
+    """When every vendor is limited the client gets 429 and the shortest wait that is known."""
+    for vendor in VENDORS:
+        kill(vendor, "rate_limit:7")
+    with pytest.raises(APIStatusError) as caught:
+        client.chat.completions.create(model="smart", messages=[{"role": "user", "content": "hi"}])
+
+    assert 429 == caught.value.status_code
+    assert "7" == caught.value.response.headers["retry-after"]
+
+
+def test_wrong_vendor_keys_are_not_the_clients(client: OpenAI, kill: Switch) -> None:
+    """When the vendors refuse our keys, the client is told 502 or 503 and never 401."""
+    for vendor in VENDORS:
+        kill(vendor, "auth")
+    with pytest.raises(APIStatusError) as caught:
+        client.chat.completions.create(model="smart", messages=[{"role": "user", "content": "hi"}])
+
+    assert caught.value.status_code in {502, 503}
