@@ -23,7 +23,7 @@ PYTHONS = nox.project.python_versions(PROJECT)  # from the classifiers
 MATRIX = None if INSTALLED else PYTHONS
 NEWEST = None if INSTALLED else PYTHONS[-1]
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
-TYPED = ["src", *(str(path / "src") for path in PLUGINS), "benchmarks", "tests/typing/api.py"]
+TYPED = ["src", *(str(path.relative_to(ROOT) / "src") for path in PLUGINS), "benchmarks", "tests/typing/api.py"]
 
 
 def prepare(session: nox.Session) -> None:

@@ -86,10 +86,9 @@ class Chunks:
         self._portal.call(self._chunks.__aexit__, None, None, None)
 
     def __iter__(self) -> Iterator[Chunk]:
-        chunks = self._chunks.__aiter__()
         while True:
             try:
-                yield self._portal.call(chunks.__anext__)
+                yield self._portal.call(self._chunks.__anext__)
             except StopAsyncIteration:
                 return
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -269,6 +270,7 @@ class Chunks:
         self._gateway = gateway
         self._call = call
         self._exchange: Exchange | None = None
+        self._ready: deque[Chunk] = deque()
 
     async def __aenter__(self) -> Self:
         self._exchange = await self._gateway.open(self._call)
@@ -278,17 +280,20 @@ class Chunks:
         if self._exchange is not None:
             await self._exchange.aclose()
 
-    def __aiter__(self) -> AsyncIterator[Chunk]:
-        if self._exchange is None:
-            raise RuntimeError("enter the stream first: async with gateway.stream(...) as chunks")
-        return self._wanted(self._exchange)
+    def __aiter__(self) -> Self:
+        return self
 
-    async def _wanted(self, exchange: Exchange) -> AsyncIterator[Chunk]:
-        while batch := await exchange.read():
-            for chunk in batch:
-                if self._call.request.wants_usage or not chunk.is_usage:
-                    yield chunk
-        await exchange.aclose()
+    async def __anext__(self) -> Chunk:
+        exchange = self._exchange
+        if exchange is None:
+            raise RuntimeError("enter the stream first: async with gateway.stream(...) as chunks")
+        while not self._ready:
+            batch = await exchange.read()
+            if not batch:
+                await exchange.aclose()
+                raise StopAsyncIteration
+            self._ready.extend(c for c in batch if self._call.request.wants_usage or not c.is_usage)
+        return self._ready.popleft()
 
     @property
     def usage(self) -> Usage | None:

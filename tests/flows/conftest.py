@@ -22,12 +22,13 @@ from anyio.from_thread import start_blocking_portal
 from openai import OpenAI
 
 from aigateway import Gateway, Settings
+from aigateway.asgi import create_app
 from aigateway.cli._standins import sandbox_settings
 from aigateway.config import as_sandbox, parse
 from aigateway.testing.sandbox import VENDORS, Sandbox
 
 Switch = Callable[[str, str], None]
-Serving = Callable[[Any], AbstractContextManager[str]]
+Serving = Callable[..., AbstractContextManager[str]]
 Configure = Callable[..., Settings]
 
 START = 20.0  # seconds a process may take to come up on a busy machine
@@ -138,12 +139,31 @@ def configure(standins: Sandbox) -> Configure:
 
 @pytest.fixture
 def serving() -> Serving:
-    """Serve an ASGI application with uvicorn in a thread; give its root URL."""
+    """Serve a gateway (or an application around one) with uvicorn in a thread; give the root URL."""
     return _serving
 
 
+class Owner:
+    """Close a gateway in the loop that used it, when its server ends: whoever made it closes it."""
+
+    def __init__(self, app: Any, gateway: Gateway) -> None:
+        self._app = app
+        self._gateway = gateway
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._gateway.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
 @contextmanager
-def _serving(app: Any) -> Iterator[str]:
+def _serving(gateway: Gateway, app: Any = None) -> Iterator[str]:
+    app = Owner(app or create_app(gateway), gateway)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")

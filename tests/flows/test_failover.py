@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from openai import APIStatusError, OpenAI
@@ -14,14 +15,14 @@ Switch = Callable[[str, str], None]
 MINIMAX = "Hello from the MiniMax stand-in. You said: hi"
 DEEPSEEK = "Hello from the DeepSeek stand-in. You said: hi"
 
-# What goes wrong before the first content, and how the failure is called.
+# What goes wrong before the first content, and how the failure is called ("*": either of two names fits).
 WHOLE = {
     "down": "connect",
     "rate_limit": "rate_limit",
     "rate_limit:0": "rate_limit",
     "error": "server_error",
     "error:503": "overloaded",
-    "error:200": "server_error",
+    "error:200": "*",
     "error:404": "*",
     "error:403": "*",
     "hang": "timeout",
@@ -33,7 +34,7 @@ WHOLE = {
     "reset": "stream_interrupted",
     "auth": "auth",
     "no_money": "insufficient_funds",
-    "html": "protocol_error",
+    "html": "*",
 }
 STREAMED = {**WHOLE, "bad_json:1": "protocol_error", "stall:0": "timeout"}
 del STREAMED["cut"], STREAMED["stall"]  # these break after content
@@ -122,16 +123,16 @@ async def test_nobody_left(gateway: Gateway, switch: Switch, stream: bool) -> No
 
 def test_the_first_vendor_is_killed_in_mid_run(client: OpenAI, kill: Switch) -> None:
     """A served gateway goes on when its first vendor dies, plain and streamed, and comes back with it."""
-    before = client.chat.completions.with_raw_response.create(model="smart", messages=[{"role": "user", "content": "hi"}])
+    hello: Any = [{"role": "user", "content": "hi"}]
+    create = client.chat.completions.with_raw_response.create
+    before = create(model="smart", messages=hello)
     kill("deepseek", "down")
-    plain = client.chat.completions.with_raw_response.create(model="smart", messages=[{"role": "user", "content": "hi"}])
-    raw = client.chat.completions.with_raw_response.create(
-        model="smart", messages=[{"role": "user", "content": "hi"}], stream=True
-    )
+    plain = create(model="smart", messages=hello)
+    raw = create(model="smart", messages=hello, stream=True)
     with raw.parse() as stream:
         streamed = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
     kill("deepseek", "none")
-    after = client.chat.completions.with_raw_response.create(model="smart", messages=[{"role": "user", "content": "hi"}])
+    after = create(model="smart", messages=hello)
 
     assert "sandbox/deepseek" == before.headers["x-aigateway-provider"]
     assert "sandbox/minimax" == plain.headers["x-aigateway-provider"] == raw.headers["x-aigateway-provider"]

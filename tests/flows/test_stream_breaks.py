@@ -12,12 +12,11 @@ import pytest
 from openai import APIError, OpenAI
 
 from aigateway import Gateway, Settings, StreamInterrupted
-from aigateway.asgi import create_app
 from aigateway.errors import Kind
 from aigateway.testing.sandbox import Sandbox
 
 Switch = Callable[[str, str], None]
-Serving = Callable[[Any], AbstractContextManager[str]]
+Serving = Callable[..., AbstractContextManager[str]]
 HELLO: Any = [{"role": "user", "content": "hi"}]
 # Text from the first piece on: thoughts are content too, so they are switched off where text is counted.
 NO_THOUGHTS = {"extra": {"deepseek": {"thinking": {"type": "disabled"}}}}
@@ -102,8 +101,7 @@ def test_openai_client_raises(
     """OpenAI's client gives what came, then raises APIError."""
     switch("deepseek", fault)
     seen = []
-    app = create_app(Gateway(configure()))
-    with serving(app) as root, OpenAI(base_url=f"{root}/v1", api_key="any", max_retries=0) as client:
+    with serving(Gateway(configure())) as root, OpenAI(base_url=f"{root}/v1", api_key="any", max_retries=0) as client:
         with client.chat.completions.create(model="smart", messages=HELLO, stream=True) as stream:
             with pytest.raises(APIError) as caught:
                 for chunk in stream:
@@ -120,7 +118,7 @@ def test_silence_over_http_ends(
 ) -> None:
     """A vendor that falls silent is a broken stream too: one error event, no [DONE]."""
     switch("deepseek", fault)
-    with serving(create_app(Gateway(configure()))) as root:
+    with serving(Gateway(configure())) as root:
         reply = httpx2.post(f"{root}/v1/chat/completions", json={"messages": HELLO, "stream": True}, timeout=5)
     last = json.loads(events(reply.text)[-1])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from pydantic_core import to_json
 
 from ..callers import require
@@ -32,23 +34,24 @@ class Chat:
 
     async def _answer(self, request: Incoming, asked: ChatRequest) -> None:
         call = self._gateway.call(asked, caller=request.caller, request_id=request.id)
+        parsed = time.monotonic() - request.started
         exchange = await self._gateway.open(call)
         try:
             if asked.stream:
-                await self._stream(request, exchange, asked.wants_usage)
+                await self._stream(request, exchange, parsed)
             else:
-                await self._whole(request, exchange)
+                await self._whole(request, exchange, parsed)
         finally:
             await exchange.aclose()
 
-    async def _whole(self, request: Incoming, exchange: Exchange) -> None:
-        await request.answer(exchange.whole().model_dump_json(), headers=self._headers(request, exchange))
+    async def _whole(self, request: Incoming, exchange: Exchange, parsed: float) -> None:
+        await request.answer(exchange.whole().model_dump_json(), headers=self._headers(exchange, parsed))
 
-    async def _stream(self, request: Incoming, exchange: Exchange, wants_usage: bool) -> None:
+    async def _stream(self, request: Incoming, exchange: Exchange, parsed: float) -> None:
         exchange.collect = False  # a client over HTTP has what arrived
-        headers = {**STREAM_HEADERS, **self._headers(request, exchange)}
+        headers = {**STREAM_HEADERS, **self._headers(exchange, parsed)}
         await request.start(200, headers, b"text/event-stream; charset=utf-8", None)
-        last = DONE
+        last, wants_usage = DONE, exchange.call.request.wants_usage
         try:
             while batch := await exchange.read():
                 body = _events(batch, wants_usage)
@@ -58,14 +61,14 @@ class Chat:
             last = b"data: " + to_json(error_body(error, request.id)) + b"\n\n"
         await request.send({"type": "http.response.body", "body": last})
 
-    def _headers(self, request: Incoming, exchange: Exchange) -> dict[str, str]:
+    def _headers(self, exchange: Exchange, parsed: float) -> dict[str, str]:
         call, target = exchange.call, exchange.target
         shown = f"sandbox/{target.provider}" if self._gateway.settings.sandbox else target.provider
         headers = {
             "x-aigateway-provider": shown,
             "x-aigateway-model": target.model,
             "x-aigateway-attempts": str(len(call.trace.steps) + 1),
-            "x-aigateway-overhead-ms": f"{(exchange.started - request.started) * 1000:.2f}",
+            "x-aigateway-overhead-ms": f"{(parsed + exchange.started - call.started) * 1000:.2f}",
         }
         if call.trace.warnings:
             headers["x-aigateway-warning"] = "; ".join(call.trace.warnings)[:1024]

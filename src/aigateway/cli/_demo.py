@@ -76,7 +76,14 @@ async def _tool(gateway: Gateway) -> None:
 
 
 def _tell(asked: str, text: str, decision: Decision | None) -> None:
-    answered = decision.answered_by if decision else None
-    typer.echo(f"  {asked} -> {answered}: {text}")
-    for line in decision.explain().splitlines() if decision else ():
-        typer.echo(f"      {line}")
+    """Print the answer, who gave it, and why it was not somebody before."""
+    if decision is None:
+        return
+    typer.echo(f"  {asked} -> {decision.answered_by}: {text}")
+    steps = decision.steps
+    for step in steps if len(steps) > 1 else ():
+        typer.echo(f"      {step.explain()}")
+    if len(steps) == 1:
+        order = decision.candidates
+        why = f"first in the order {', '.join(order)}" if len(order) > 1 else f"{decision.asked} is {decision.resolved}"
+        typer.echo(f"      {steps[0].explain()[:-1]}; {why}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import socket
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,6 +51,7 @@ def serve(
         _serve_many(config, settings, listener, workers)
     else:
         _announce(settings, listener)
+        _stop_on_sigterm()
         _server(settings, _app(settings)).run(sockets=[listener])
 
 
@@ -62,8 +64,14 @@ async def _serve_sandbox(host: str | None, port: int | None) -> None:
         listener = _listen(settings, host, port)
         configure_logging(settings)
         _announce(settings, listener)
+        _stop_on_sigterm()
         typer.echo("Answers come from local stand-ins, not from the vendors:\n" + describe(standins), err=True)
         await _server(settings, _app(settings)).serve(sockets=[listener])
+
+
+def _stop_on_sigterm() -> None:
+    """Let the server drain on SIGTERM and end with 0: it raises the signal again when it is done."""
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
 
 
 def _serve_many(config: Path | None, settings: Settings, listener: socket.socket, workers: int) -> None:

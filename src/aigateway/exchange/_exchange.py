@@ -7,7 +7,7 @@ belongs to one provider and ends as what it was: complete, interrupted or cancel
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import anyio
@@ -121,14 +121,6 @@ class Exchange:
                     self._texts += batch
                 return batch
 
-    def __aiter__(self) -> AsyncIterator[Chunk]:
-        return self._each()
-
-    async def _each(self) -> AsyncIterator[Chunk]:
-        while batch := await self.read():
-            for chunk in batch:
-                yield chunk
-
     async def _next_batch(self) -> list[Chunk]:
         try:
             batch = await self._wait_for_batch()
@@ -199,29 +191,32 @@ class Exchange:
         for settles in self._held:
             settles.settle(self.outcome)
         self.decision = self.call.trace.freeze()
-        if self._source is not None:
-            await self._close_source(self._source)
-        self.timer.stop()
-        for function in self._on_close:
-            await function(self.outcome)
+        try:
+            await self._close_source()
+        finally:
+            for function in self._on_close:
+                await function(self.outcome)
 
     async def drop(self, error: BaseException) -> None:
         """Let go after a failure before content; the loops settle what they hold."""
         failed = error if isinstance(error, ProviderError) else None
         self.outcome = Outcome("failed" if failed else "cancelled", error=failed)
         self.call.trace.steps.append(self._step(self.outcome))
-        self.timer.stop()
-        if self._source is not None:
-            await self._close_source(self._source)
+        await self._close_source()
 
-    async def _close_source(self, source: Source) -> None:
-        if isinstance(source, WireSource) and source.ended:
-            try:
+    async def _close_source(self) -> None:
+        """Close what is read from, on every path; a stream at its end may give its connection back."""
+        source = self._source
+        try:
+            if isinstance(source, WireSource) and source.ended:
                 await self.timer.within(FINISHING, source.finish)
-            except (TimeoutError, WireError):
-                source.ended = False
-        with anyio.move_on_after(CLOSING, shield=True):
-            await source.aclose()
+        except (TimeoutError, WireError):
+            pass  # `finish` did not say that the body is at its end, so the connection is closed
+        finally:
+            self.timer.stop()
+            if source is not None:
+                with anyio.move_on_after(CLOSING, shield=True):
+                    await source.aclose()
 
     def _ended(self, error: GatewayError | None) -> Outcome:
         seconds = self._io.clock.now() - self.call.started

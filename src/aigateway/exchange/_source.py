@@ -43,6 +43,7 @@ class WireSource:
         self._decoder = decoder
         self._events = SSEDecoder()
         self._malformed = 0
+        self._reusable = False
         self.ended = False
 
     @property
@@ -56,7 +57,7 @@ class WireSource:
         chunks: list[Chunk] = []
         if not data:
             chunks.extend(self._decoder.end())
-            self.ended = True
+            self.ended = self._reusable = True
             return chunks
         for event in self._events.feed(data):
             try:
@@ -77,12 +78,11 @@ class WireSource:
 
     async def aclose(self) -> None:
         """Close the connection, or give it back when the body is at its end."""
-        await self._response.aclose(reusable=self.ended)
+        await self._response.aclose(reusable=self._reusable)
 
     async def finish(self) -> None:
-        """Read the end of the body after the end marker, so that the connection can be used again."""
-        if await self._response.read():
-            self.ended = False  # data after the end: this connection is not trusted again
+        """Read the end of the body after the end marker; data instead means the connection is not trusted again."""
+        self._reusable = self._reusable or not await self._response.read()
 
 
 class Broken(Exception):

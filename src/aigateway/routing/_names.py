@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from difflib import get_close_matches
 from typing import Literal
@@ -21,6 +21,9 @@ PATTERNS = (
     (re.compile("gpt|openai", re.IGNORECASE), "openai"),
 )
 Catalogue = Mapping[str, Mapping[str, ModelInfo]]
+ANYWHERE = Routing()
+# Names callers sent, kept for a day: what a name means changes with the date only.
+REMEMBERED = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Rules:
 
 @dataclass(slots=True)
 class Resolved:
-    """Targets in order, how they were found (half a sentence), what people should know."""
+    """Targets in order, what the name is (the end of a sentence), what people should know."""
 
     how: str
     targets: list[Target]
@@ -50,21 +53,29 @@ class Names:
         self.routes = routes
         self.catalogue = catalogue
         self.rules = rules
+        self._day: date | None = None
+        self._known_names: dict[str, Resolved] = {}
 
     def resolve(self, model: str, routing: Routing, *, today: date) -> Resolved:
         """Give the targets of a request. Raises UnknownModel, or RequestError when `routing` leaves none."""
+        if routing != ANYWHERE:
+            return self._resolve(model, routing, today)
+        if self._day != today or len(self._known_names) >= REMEMBERED:
+            self._day, self._known_names = today, {}
+        found = self._known_names.get(model)
+        if found is None:
+            found = self._known_names[model] = self._resolve(model, routing, today)
+        return found
+
+    def _resolve(self, model: str, routing: Routing, today: date) -> Resolved:
         wanted = [model] if model else [] if routing.models else [self.rules.default_model]
         found = [self._one(name, today) for name in (*wanted, *routing.models)]
-        first = found[0]
-        resolved = Resolved(first.how, [], pinned=first.pinned)
-        for part in found:
-            resolved.targets += part.targets
-            resolved.warnings += part.warnings
-        if self._goes_on(first, routing):
-            resolved.targets += self.routes[self.rules.fallback]
-            resolved.how += f"; the route {self.rules.fallback!r} follows"
-        resolved.targets = self._allowed(_without_repeats(resolved.targets), routing)
-        return resolved
+        if self._goes_on(found[0], routing):
+            found.append(self._route(self.rules.fallback, today))
+        targets = [target for part in found for target in part.targets]
+        warnings = [warning for part in found for warning in part.warnings]
+        how = "; then ".join(dict.fromkeys(part.how for part in found))
+        return Resolved(how, self._allowed(_without_repeats(targets), routing), warnings)
 
     def _goes_on(self, first: Resolved, routing: Routing) -> bool:
         if not self.rules.fallback or first.is_route or routing.fallback is False:
@@ -76,37 +87,44 @@ class Names:
             raise RequestError(
                 "no model was named and no default_model is configured. Name a model.", param="model", status=400
             )
-        provider, slash, rest = name.partition("/")
         if name in self.routes:
-            return Resolved(f"it is the route {name!r}", list(self.routes[name]), is_route=True)
+            return self._route(name, today)
+        provider, slash, rest = name.partition("/")
         if slash and rest in self.catalogue.get(provider, ()):
-            return self._known(provider, rest, today, pinned=True)
+            return self._found(Target(provider, rest), f"pinned to the provider {provider!r}", today, pinned=True)
         for owner, models in self.catalogue.items():
             if name in models:
-                return self._known(owner, name, today, pinned=False)
+                return self._found(Target(owner, name), f"in the catalogue of {owner!r}", today)
         if slash and provider in self.catalogue:
-            return Resolved(f"it names the provider {provider!r}", [Target(provider, rest)], pinned=True)
+            return self._found(Target(provider, rest), f"pinned to the provider {provider!r}", today, pinned=True)
         for pattern, vendor in PATTERNS:
             if vendor in self.catalogue and pattern.search(name[:256]):
-                return Resolved(f"its name points to {vendor!r}", [Target(vendor, name)])
+                return self._found(Target(vendor, name), f"by its name a model of {vendor!r}", today)
         return self._unknown(name, today)
 
-    def _known(self, provider: str, model: str, today: date, *, pinned: bool) -> Resolved:
-        info = self.catalogue[provider][model]
-        how = f"it names the provider {provider!r}" if pinned else f"{provider!r} has it in its catalogue"
+    def _route(self, name: str, today: date) -> Resolved:
+        found = [self._found(target, "", today) for target in self.routes[name]]
+        warnings = [warning for part in found for warning in part.warnings]
+        return Resolved(f"the route {name!r}", [part.targets[0] for part in found], warnings, is_route=True)
+
+    def _found(self, target: Target, how: str, today: date, *, pinned: bool = False) -> Resolved:
+        """Take a target as it is, or its successor when it is retired."""
+        info = self.catalogue.get(target.provider, {}).get(target.model)
+        if info is None or (info.successor is None and info.shutdown is None):
+            return Resolved(how, [target], pinned=pinned)
         if info.successor is not None and (info.shutdown is None or info.shutdown <= today):
-            target = Target(provider, info.successor, params=info.successor_params)
-            warning = f"{model} is retired; {target} answers instead"
-            return Resolved(how, [target], [warning], pinned)
-        warnings = [f"{provider}/{model} will be switched off on {info.shutdown}"] if info.shutdown else []
-        return Resolved(how, [Target(provider, model)], warnings, pinned)
+            heir = replace(target, model=info.successor, params=info.successor_params)
+            return Resolved(how, [heir], [f"{target} is retired; {heir} answers instead"], pinned)
+        if info.shutdown is not None and info.shutdown <= today:
+            return Resolved(how, [target], [f"{target} was to be switched off on {info.shutdown}"], pinned)
+        return Resolved(how, [target], [f"{target} will be switched off on {info.shutdown}"], pinned)
 
     def _unknown(self, name: str, today: date) -> Resolved:
         default = self.rules.default_model
         if self.rules.unknown == "default" and default and default != name:
             found = self._one(default, today)
             found.warnings.append(f"the model {name[:128]!r} is not known here; {default!r} answers instead")
-            found.how = f"nothing has that name and {default!r} is the default"
+            found.how = f"not known here, so the default {default!r} stands in"
             return found
         raise UnknownModel(f"the model {name[:128]!r} is not known here. {self._nearest(name)}", param="model")
 

@@ -23,6 +23,15 @@ class Step:
     wait: float = 0.0
     reason: str = ""
 
+    def explain(self) -> str:
+        """Tell it in a sentence."""
+        waited = f" (after a wait of {self.wait:.2f} s)" if self.wait else ""
+        took = f"{self.seconds * 1000:.0f} ms"
+        if self.outcome == "complete":
+            return f"{self.target} answered in {took}{waited}."
+        reason = f": {self.reason.rstrip('.')}" if self.reason else ""
+        return f"{self.target} failed after {took}{waited} with {self.outcome}{reason}."
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -48,21 +57,16 @@ class Decision:
         return len(self.steps)
 
     def explain(self) -> str:
-        """Tell it in sentences."""
-        named = f"{self.asked!r}" if self.asked else "No model"
-        lines = [f"{named} was asked for; {self.resolved}, in this order: {', '.join(self.candidates) or 'nobody'}."]
+        """Tell it in sentences, one a line."""
+        asked = f"{self.asked!r} is" if self.asked else "No model was named; the default is"
+        order = f", to be tried in this order: {', '.join(self.candidates)}" if len(self.candidates) > 1 else ""
+        lines = [f"{asked} {self.resolved}{order}."]
         lines += [f"{target} was left out: {reason}." for target, reason in self.dropped]
-        for step in self.steps:
-            waited = f" after waiting {step.wait:.2f} s" if step.wait else ""
-            took = f"{step.seconds * 1000:.0f} ms"
-            if step.outcome == "complete":
-                lines.append(f"{step.target} answered{waited} in {took}.")
-            else:
-                reason = f": {step.reason}" if step.reason else ""
-                lines.append(f"{step.target} failed{waited} after {took} ({step.outcome}{reason}).")
+        lines += [step.explain() for step in self.steps]
         if self.steps and self.answered_by is None:
             lines.append("Nobody answered.")
-        return "\n".join([*lines, *self.warnings, *(f"Changed for the vendor: {note}." for note in self.notes)])
+        lines += [f"Note: {warning}." for warning in self.warnings]
+        return "\n".join([*lines, *(f"Changed for the vendor: {note}." for note in self.notes)])
 
 
 @dataclass(slots=True)
