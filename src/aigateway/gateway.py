@@ -183,7 +183,7 @@ class Gateway:
             candidates = self._candidates(call)
             await guards.enter(call)
             if call.reply is not None:
-                exchange = answered(call, call.reply, io)
+                exchange = await answered(call, call.reply, io)
             else:
                 exchange = await self._across_targets(call, candidates, io)
         except BaseException as error:

@@ -114,7 +114,7 @@ def test_the_edges_of_what_is_allowed_pass(field: str, value: object) -> None:
         ({"content": "hi"}, "messages[0].role"),
         ({"role": "robot", "content": "hi"}, "messages[0].role"),
         ({"role": "user", "content": 7}, "messages[0].content"),
-        ({"role": "user", "content": ["hi"]}, "messages[0].content[0]"),
+        ({"role": "user", "content": ["hi"]}, None),
         ({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}, None),
         ({"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": {}}}]}, None),
         ("hi", "messages[0]"),

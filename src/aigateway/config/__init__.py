@@ -2,8 +2,9 @@
 
 from ._environment import VENDORS
 from ._load import FILE_NAME, as_sandbox, load, parse, read_dotenv, with_guard
+from ._origin import Context
 from ._problems import unknown_setting
-from ._settings import Context, ProviderSettings, Settings
+from ._settings import ProviderSettings, Settings
 
 __all__ = [
     "FILE_NAME",

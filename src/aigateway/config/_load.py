@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from ..errors import ConfigurationError
 from ._environment import apply_environment, environment_only
+from ._origin import Context
 from ._problems import explain, parse_toml
-from ._settings import Context, GuardSettings, Settings
+from ._settings import GuardSettings, Settings
 
 __all__ = ["FILE_NAME", "as_sandbox", "find_file", "load", "parse", "read_dotenv", "with_guard"]
 

@@ -6,9 +6,7 @@ a wrong name stops the start and not a request.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationInfo
@@ -16,20 +14,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 from ..errors import ConfigurationError
 from ..secrets import Secret, resolve
 from ..types import Retries, Target, Timeouts
+from ._origin import Context
 
-__all__ = ["CallerKey", "Context", "KeySettings", "ProviderSettings", "RouteSettings", "ServerSettings", "Settings"]
+__all__ = ["CallerKey", "KeySettings", "ProviderSettings", "RouteSettings", "ServerSettings", "Settings"]
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What reading settings may look at: an environment, a folder for relative files, the text."""
-
-    environ: Mapping[str, str] = field(default_factory=dict)
-    base: Path | None = None
-    origin: str = "the given settings"
-    text: str = ""
 
 
 class Table(BaseModel):
@@ -244,7 +233,4 @@ class Settings(Table):
 
     def locate(self, *path: str | int) -> str:
         """Say where in the configuration a setting stands, such as `aigateway.toml, line 7`."""
-        from ._problems import line_of
-
-        line = line_of(self._context.text, path)
-        return f"{self.origin}, line {line}" if line else self.origin
+        return self._context.where(path)

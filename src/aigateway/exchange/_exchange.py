@@ -144,7 +144,9 @@ class Exchange:
         try:
             return await self.timer.within(max(left, 0.0), lambda: source.read(committed))
         except TimeoutError:
-            raise expired(self.call, self._io, "further content" if committed else "first content", limit) from None
+            raise expired(
+                self.call, self._io.clock.now(), "further content" if committed else "first content", limit
+            ) from None
         except WireError as error:
             raise from_wire(error) from None
         except Broken as broken:

@@ -54,10 +54,10 @@ async def open_exchange(
     return exchange
 
 
-def answered(call: Call, reply: Reply, io: IO) -> Exchange:
-    """Wrap a reply a guard gave by itself."""
+async def answered(call: Call, reply: Reply, io: IO) -> Exchange:
+    """Wrap a reply a guard gave by itself; where a stream was asked, it is told as one."""
     exchange = Exchange(call, Target(reply.provider or "guard", reply.model), io)
-    exchange.answer(reply)
+    await _take(exchange, reply)
     return exchange
 
 
@@ -70,7 +70,7 @@ async def _ask(exchange: Exchange, provider: Provider, request: HTTPRequest, io:
     try:
         source = await exchange.timer.within(left, lambda: _send(provider, call, request, io, connect))
     except TimeoutError:
-        raise expired(call, io, what, limit) from None
+        raise expired(call, io.clock.now(), what, limit) from None
     if isinstance(source, Reply):
         await _take(exchange, source)
     else:
@@ -106,7 +106,7 @@ async def _ask_local(exchange: Exchange, provider: LocalProvider, io: IO) -> Non
         left = max(0.0, min(limit, call.deadline - io.clock.now()))
         answer = await exchange.timer.within(left, lambda: provider.answer(call.request, exchange.target))
     except TimeoutError:
-        raise expired(call, io, "answer", limit) from None
+        raise expired(call, io.clock.now(), "answer", limit) from None
     except (ProviderError, WireError):
         raise
     except Exception as error:

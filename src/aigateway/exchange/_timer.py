@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 
 from ..errors import REMEDIES, Kind, ProviderError
 from ..types import Call
-
-if TYPE_CHECKING:
-    from ._io import IO
 
 __all__ = ["Timer", "expired", "timer_for"]
 
@@ -108,8 +105,8 @@ def timer_for(backend: str) -> Callable[[], Timer]:
     return AlarmTimer if backend == "asyncio" else ScopeTimer
 
 
-def expired(call: Call, io: IO, what: str, limit: float) -> ProviderError:
+def expired(call: Call, now: float, what: str, limit: float) -> ProviderError:
     """Say which limit passed: the request's own deadline, or `limit` seconds for `what`."""
-    if io.clock.now() >= call.deadline:
+    if now >= call.deadline:
         return ProviderError(Kind.TIMEOUT, f"the request's deadline passed before the {what}", remedy=SILENT)
     return ProviderError(Kind.TIMEOUT, f"no {what} within {limit:g} s", remedy=SILENT)

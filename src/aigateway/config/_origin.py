@@ -1,0 +1,73 @@
+"""Where settings came from, and on which line of it each one stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Context", "Names"]
+
+Names = Sequence[str | int]
+HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
+ASSIGNMENT = re.compile(
+    r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
+)
+WORD = re.compile(r"""[A-Za-z0-9_-]+|"([^"]*)"|'([^']*)'""")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What reading settings may look at: an environment, a folder for relative files, the text."""
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    base: Path | None = None
+    origin: str = "the given settings"
+    text: str = ""
+
+    def where(self, path: Names) -> str:
+        """Say where a setting stands, such as `aigateway.toml, line 7`."""
+        line = line_of(self.text, path)
+        return f"{self.origin}, line {line}" if line else self.origin
+
+
+def line_of(text: str, path: Names) -> int | None:
+    """Find the line of a setting, or of the nearest thing around it that is written down."""
+    best: tuple[int, int] | None = None
+    for number, written in _written(text):
+        depth = _agreement(written, path)
+        if depth and depth == len(written) and (best is None or depth > best[0]):
+            best = (depth, number)
+    return best[1] if best else None
+
+
+def _written(text: str) -> list[tuple[int, list[str | int]]]:
+    """List every header and assignment with its full path."""
+    found: list[tuple[int, list[str | int]]] = []
+    table: list[str | int] = []
+    counts: dict[tuple[str | int, ...], int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := HEADER.match(line):
+            table = list(_words(header[2]))
+            if header[1] == "[[":
+                index = counts.get(tuple(table), -1) + 1
+                counts[tuple(table)] = index
+                table.append(index)
+            found.append((number, table))
+        elif assignment := ASSIGNMENT.match(line):
+            found.append((number, [*table, *_words(assignment[1])]))
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return [match[1] or match[2] or match[0] for match in WORD.finditer(text)]
+
+
+def _agreement(written: Names, path: Names) -> int:
+    count = 0
+    for ours, theirs in zip(written, path, strict=False):
+        if ours != theirs:
+            break
+        count += 1
+    return count

@@ -1,0 +1,185 @@
+"""What each command does and prints when all is well: data on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+Run = Callable[..., Any]
+Start = Callable[..., Any]
+
+VENDORS = ("deepseek", "minimax", "openai", "groq")
+ECHO = '[providers.echo]\n[routes.smart]\ntargets = ["echo/echo"]\n'
+
+
+def put_fault(control: str, vendor: str, fault: str) -> None:
+    with urlopen(Request(f"{control}/faults/{vendor}", fault.encode(), method="PUT"), timeout=5):
+        pass
+
+
+def test_ask_on_the_sandbox(run: Run) -> None:
+    """`ask --sandbox` answers without a key; the answer alone is on stdout, who answered on stderr."""
+    done = run("ask", "smart", "hi", "--sandbox")
+
+    assert 0 == done.returncode
+    assert "Hello from the DeepSeek stand-in. You said: hi\n" == done.stdout
+    assert "deepseek/deepseek-flash answered in" in done.stderr
+
+
+def test_ask_reads_standard_input(run: Run) -> None:
+    """A prompt of `-` is read from standard input."""
+    done = run("ask", "groq/openai/gpt-oss-120b", "-", "--sandbox", stdin="from a pipe")
+
+    assert "Hello from the Groq stand-in. You said: from a pipe\n" == done.stdout
+
+
+def test_ask_json(run: Run) -> None:
+    """`--json` prints the reply in OpenAI's shape."""
+    done = run("ask", "smart", "hi", "--sandbox", "--json", "--system", "Be brief.")
+    reply = json.loads(done.stdout)
+
+    assert 0 == done.returncode
+    assert "Hello from the DeepSeek stand-in. You said: hi" == reply["choices"][0]["message"]["content"]
+
+
+def test_sandbox_in_one_process_and_ask_in_another(run: Run, start: Start, tmp_path: Any) -> None:
+    """`sandbox --write-config` writes what `ask --config` needs, and a vendor killed in mid-run does not stop it."""
+    file = tmp_path / "stand-ins.toml"
+    sandbox = start("sandbox", "--write-config", str(file))
+    control = sandbox.wait_for(r" -X PUT (http://[^/]+)/faults[\s\S]*Wrote ")[1]
+    first = run("ask", "--config", str(file), "smart", "hi")
+    put_fault(control, "deepseek", "down")
+    second = run("ask", "--config", str(file), "smart", "hi")
+    put_fault(control, "minimax", "error:500")
+    third = run("ask", "--config", str(file), "smart", "hi")
+    checked = run("check", "--config", str(file))
+
+    assert "Hello from the DeepSeek stand-in. You said: hi\n" == first.stdout
+    assert "Hello from the MiniMax stand-in. You said: hi\n" == second.stdout
+    assert "deepseek/deepseek-flash failed" in second.stderr
+    assert "Hello from the OpenAI stand-in. You said: hi\n" == third.stdout
+    assert [0, 0, 0, 0] == [first.returncode, second.returncode, third.returncode, checked.returncode]
+    assert "sandbox-key" not in checked.stdout + checked.stderr + first.stderr + second.stderr
+
+
+def test_sandbox_starts_with_faults(start: Start, run: Run, tmp_path: Any) -> None:
+    """`sandbox --fault` starts with a vendor that fails."""
+    file = tmp_path / "stand-ins.toml"
+    start("sandbox", "--fault", "deepseek=down", "--fault", "minimax=auth", "--write-config", str(file)).wait_for("Wrote ")
+    done = run("ask", "--config", str(file), "smart", "hi")
+
+    assert "Hello from the OpenAI stand-in. You said: hi\n" == done.stdout
+
+
+def test_demo(run: Run) -> None:
+    """`demo` runs to its end without a key, names four vendors, shows a failover and says what it is."""
+    done = run("demo")
+
+    assert 0 == done.returncode
+    assert "" == done.stderr
+    assert "stand-ins" in done.stdout.splitlines()[0]
+    assert all(f"{vendor}/" in done.stdout for vendor in VENDORS)
+    assert all(f"Hello from the {title} stand-in" in done.stdout for title in ("DeepSeek", "MiniMax", "OpenAI", "Groq"))
+    assert re.search(r"deepseek/deepseek-flash failed .*connect", done.stdout)
+    assert "read_ledger(" in done.stdout
+
+
+def test_models_without_a_provider(run: Run) -> None:
+    """`models` lists all installed catalogues when nothing is configured."""
+    done = run("models")
+
+    assert 0 == done.returncode
+    assert all(f"{vendor}/" in done.stdout for vendor in VENDORS)
+    assert "No provider is configured" in done.stderr
+
+
+def test_models_of_the_configured_providers(run: Run) -> None:
+    """With one key, `models` lists that vendor's models and the route over it."""
+    done = run("models", env={"GROQ_API_KEY": "gsk_canary"})
+
+    assert 0 == done.returncode
+    assert "route smart: groq/openai/gpt-oss-120b" == done.stdout.splitlines()[0]
+    assert "minimax" not in done.stdout
+    assert "gsk_canary" not in done.stdout + done.stderr
+
+
+def test_models_json(run: Run) -> None:
+    """`models --json` gives routes and models, prices as texts in dollars per million."""
+    listed = json.loads(run("models", "--json", env={"DEEPSEEK_API_KEY": "sk-canary"}).stdout)
+    flash = next(model for model in listed["models"] if model["id"] == "deepseek-flash")
+
+    assert {"smart": ["deepseek/deepseek-flash"]} == listed["routes"]
+    assert {"deepseek"} == {model["provider"] for model in listed["models"]}
+    assert isinstance(flash["input_per_million"], str)
+
+
+def test_plugins(run: Run) -> None:
+    """`plugins` lists what is installed, with version and state."""
+    done = run("plugins")
+
+    assert 0 == done.returncode
+    assert all(re.search(rf"^{name} +provider +aigateway-{name} .*loaded", done.stdout, re.M) for name in VENDORS)
+
+
+def test_plugins_json(run: Run) -> None:
+    """`plugins --json` gives the same as data."""
+    listed = {row["name"]: row for row in json.loads(run("plugins", "--json").stdout)}
+
+    assert {*VENDORS, "echo"} <= listed.keys()
+    assert {"loaded"} == {listed[name]["state"] for name in VENDORS}
+    assert {"name", "kind", "distribution", "version", "state", "reason"} == set(listed["groq"])
+
+
+def test_check(run: Run) -> None:
+    """`check` says what would be built, and counts keys without showing them."""
+    done = run("check", env={"OPENAI_API_KEY": "sk-canary-1,sk-canary-2", "AI_GATEWAY_GATEWAY_API_KEY": "canary-3"})
+
+    assert 0 == done.returncode
+    assert "provider openai: 2 key(s)" in done.stdout
+    assert "client keys: 1" in done.stdout
+    assert "route smart: openai/gpt-5.4-mini" in done.stdout
+    assert "canary" not in done.stdout + done.stderr
+
+
+def test_check_json(run: Run) -> None:
+    """`check --json` gives the same as data."""
+    report = json.loads(run("check", "--json", env={"OPENAI_API_KEY": "sk-canary"}).stdout)
+
+    assert {"keys": 1} == {"keys": report["providers"]["openai"]["keys"]}
+    assert {"smart": ["openai/gpt-5.4-mini"]} == report["routes"]
+    assert "the environment" == report["origin"]
+
+
+def test_check_looks_at_models(run: Run, write: Callable[[str], str]) -> None:
+    """`check` names targets that are in no catalogue, and says that the gateway can be built all the same."""
+    file = write('[providers.groq]\nkeys = [{ secret = "env:K" }]\n[routes.r]\ntargets = ["groq/llama-9"]\n')
+    done = run("check", "--config", file, env={"K": "gsk_canary"})
+
+    assert 0 == done.returncode
+    assert "look at: routes.r: groq/llama-9 is not in groq's catalogue" in done.stdout
+
+
+def test_a_provider_in_this_process(run: Run, write: Callable[[str], str]) -> None:
+    """The echo provider needs no key and no network."""
+    done = run("ask", "--config", write(ECHO), "smart", "hello there")
+
+    assert "hello there\n" == done.stdout
+
+
+@pytest.mark.parametrize("command", ["serve", "ask", "demo", "sandbox", "models", "plugins", "check"])
+def test_help(run: Run, command: str) -> None:
+    """Every command says what it does."""
+    done = run(command, "--help")
+
+    assert 0 == done.returncode
+    assert f"Usage: aigateway {command}" in done.stdout
+
+
+def test_version(run: Run) -> None:
+    """`--version` prints it and nothing else."""
+    assert "aigateway 0.1.0\n" == run("--version").stdout

@@ -1,0 +1,128 @@
+"""Facts about targets: counted as they happen, bounded, and nothing a caller did counts against a target."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aigateway.errors import Kind, ProviderError, StreamInterrupted
+from aigateway.state import Memory
+from aigateway.types import Facts, Outcome, Target
+
+HERE = Target("a", "x")
+BLAMELESS = {"bad_request", "unsupported_param", "context_length", "content_policy", "cancelled"}
+State = Literal["complete", "interrupted", "cancelled", "failed"]
+
+
+def test_nothing_is_known_at_first() -> None:
+    """Asking remembers nothing."""
+    memory = Memory()
+
+    assert Facts() == memory.facts(HERE)
+    assert "healthy" == memory.health("a")
+
+
+def test_calls_are_counted() -> None:
+    """Under way, answered, failed, failed in a row; an answer ends the row."""
+    memory = Memory()
+    for outcome in (
+        Outcome("complete"),
+        Outcome("failed", error=ProviderError(Kind.TIMEOUT, "t")),
+        Outcome("failed", error=ProviderError(Kind.OVERLOADED, "o")),
+    ):
+        memory.begin(HERE)
+        memory.end(HERE, outcome)
+    memory.begin(HERE)
+
+    assert Facts(in_flight=1, answered=1, failed=2, failing=2, last_kind="overloaded") == memory.facts(HERE)
+
+    memory.end(HERE, Outcome("complete"))
+
+    assert Facts(answered=2, failed=2) == memory.facts(HERE)
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_what_the_caller_did_is_not_held_against_a_target(kind: Kind) -> None:
+    """Bad requests, too long ones, policy and leaving say nothing about health."""
+    memory = Memory()
+    memory.begin(HERE)
+    memory.end(HERE, Outcome("failed", error=ProviderError(kind, "x")))
+
+    assert (0 if kind in BLAMELESS else 1) == memory.facts(HERE).failed
+
+
+def test_a_caller_who_leaves_is_not_a_failure() -> None:
+    """A cancelled call is only no longer in flight."""
+    memory = Memory()
+    memory.begin(HERE)
+    memory.end(HERE, Outcome("cancelled"))
+
+    assert Facts() == memory.facts(HERE)
+
+
+def test_an_interruption_is_remembered_by_its_cause() -> None:
+    """What broke a stream is what counts."""
+    memory = Memory()
+    memory.begin(HERE)
+    memory.end(HERE, Outcome("interrupted", error=StreamInterrupted(ProviderError(Kind.TIMEOUT, "silent"))))
+
+    assert "timeout" == memory.facts(HERE).last_kind
+
+
+def test_a_provider_is_degraded_when_all_it_was_asked_fails() -> None:
+    """One model that works makes it healthy again; models nobody used do not count."""
+    memory = Memory()
+    failed = Outcome("failed", error=ProviderError(Kind.SERVER_ERROR, "x"))
+    memory.begin(HERE)
+    memory.end(HERE, failed)
+    memory.begin(Target("a", "unused"))
+
+    assert "degraded" == memory.health("a")
+    assert "healthy" == memory.health("b")
+
+    memory.begin(Target("a", "y"))
+    memory.end(Target("a", "y"), Outcome("complete"))
+
+    assert "healthy" == memory.health("a")
+
+
+def test_memory_is_bounded_and_keeps_what_is_under_way() -> None:
+    """Callers who name ten thousand models fill nothing; calls in flight are not forgotten."""
+    memory = Memory(limit=10)
+    memory.begin(HERE)
+    for number in range(1000):
+        target = Target("a", f"m{number}")
+        memory.begin(target)
+        memory.end(target, Outcome("complete"))
+
+    assert len(memory._records) <= 10
+    assert 1 == memory.facts(HERE).in_flight
+
+
+def test_an_end_without_a_beginning_does_no_harm() -> None:
+    """The count never goes below nothing."""
+    memory = Memory()
+    memory.end(HERE, Outcome("complete"))
+
+    assert 0 == memory.facts(HERE).in_flight
+
+
+STATES = st.sampled_from(["complete", "interrupted", "cancelled", "failed"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), STATES, st.sampled_from([None, *Kind])), max_size=60), st.integers(1, 8))
+def test_in_flight_returns_to_nothing(calls: list[tuple[int, State, Kind | None]], limit: int) -> None:
+    """However calls overlap and end, and however small the memory, all ended means none in flight."""
+    memory = Memory(limit)
+    targets = [Target("a", str(number % 7)) for number, _, _ in calls]
+    for target in targets:
+        memory.begin(target)
+    in_flight = {target: targets.count(target) for target in targets}
+    assert in_flight == {target: memory.facts(target).in_flight for target in in_flight}
+    for target, (_, state, kind) in zip(targets, calls, strict=True):
+        memory.end(target, Outcome(state, error=ProviderError(kind, "x") if kind else None))
+
+    assert {0} >= {memory.facts(target).in_flight for target in targets}
