@@ -92,7 +92,9 @@ def plugins(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the pages; a broken link or anchor between them fails."""
     prepare(session)
-    session.run("sphinx-build", "-W", "-q", "-b", "dirhtml", "docs", "docs/_build/html", *session.posargs)
+    target = Path(session.create_tmp()).resolve() / "html"
+    session.run("sphinx-build", "-W", "-q", "-b", "dirhtml", "docs", str(target), *session.posargs)
+    session.log(f"the pages are in {target}")
 
 
 @nox.session(python=NEWEST)

@@ -139,7 +139,7 @@ class Gateway:
         exchange = await self.open(self._call(model, messages, options, stream=False))
         await exchange.aclose()
         reply = exchange.whole()
-        reply.decision = exchange.decision
+        reply.trace = exchange.call.trace
         return reply
 
     def stream(self, model: str, messages: Messages, **options: Any) -> Chunks:

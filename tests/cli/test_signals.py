@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import httpx2
 import pytest
 
 Start = Callable[..., Any]
@@ -60,6 +61,24 @@ def test_serve_ends_on_interrupt(start: Start, write: Callable[[str], str], argu
     code = server.stop(signal.SIGINT)
 
     assert code in {0, 130}
+    assert "Traceback" not in server.output
+
+
+def test_answers_under_way_are_finished(start: Start) -> None:
+    """A stream that is under way at SIGTERM gets to its end, then the server goes."""
+    server = start("serve", "--sandbox", "--port", "0")
+    url = server.wait_for(r"at (http://\S+/v1)")[1]
+    body = {"messages": [{"role": "user", "content": "tell me more " * 10}], "stream": True}
+    with httpx2.Client() as client, client.stream("POST", f"{url}/chat/completions", json=body) as reply:
+        lines = reply.iter_lines()
+        text = next(lines)
+        server.process.send_signal(signal.SIGTERM)
+        text += "".join(lines)
+    code = server.process.wait(5)
+
+    assert text.endswith("data: [DONE]")
+    assert '"error"' not in text
+    assert 0 == code
     assert "Traceback" not in server.output
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -33,6 +37,12 @@ WRONG_FILES = {
     "unset variable": ('[providers.groq]\nkeys = [{ secret = "env:NOT_SET" }]\n', ["line 2", "NOT_SET", "not set"]),
     "no key": ("[providers.groq]\n", ["line 1", "no key", "env:GROQ_API_KEY"]),
     "key in the file": ('[providers.groq]\nkeys = [{ secret = "gsk_canary123" }]\n', ["line 2", "env:NAME"]),
+    "default model of nobody": ('default_model = "nope"\n' + GROQ, ["line 1", "'nope'"]),
+    "address without a scheme": (GROQ + 'base_url = "groq.com"\n', ["line 3", "https://"]),
+    "one key for two clients": (
+        GROQ + '[[callers.keys]]\nname = "a"\nsecret = "env:K"\n[[callers.keys]]\nname = "b"\nsecret = "env:K"\n',
+        ["callers.keys"],
+    ),
     "unknown guard": (GROQ + '[[guards]]\nuse = "rate_limt"\n', ["rate_limt"]),
 }
 
@@ -157,6 +167,21 @@ def test_open_to_the_world_without_keys(run: Run, host: str) -> None:
     assert "AI_GATEWAY_GATEWAY_API_KEY" in line
 
 
+def test_the_way_on_works(start: Callable[..., Any]) -> None:
+    """What the refusal above says to set is what lets the same command listen to the world, with a key."""
+    key = "canary-client-key"
+    server = start(
+        "serve", "--sandbox", "--host", "0.0.0.0", "--port", "0", env={"AI_GATEWAY_GATEWAY_API_KEY": key}
+    )
+    port = server.wait_for(r"at http://\S+:(\d+)/v1")[1]
+    with pytest.raises(HTTPError) as caught:
+        urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5)
+    caught.value.close()
+
+    assert 401 == caught.value.code
+    assert key not in server.output
+
+
 @pytest.mark.parametrize("fault", ["deepseek", "deepsek=down", "deepseek=dwon", "deepseek=error:99"])
 def test_wrong_fault(run: Run, fault: str) -> None:
     """A fault or a vendor there is not is a usage error that names the nearest."""
@@ -200,10 +225,7 @@ def test_a_traceback_for_those_who_ask(run: Run) -> None:
 
 def test_closed_output(tmp_path: Path) -> None:
     """A reader that goes away (`| head`) is no traceback."""
-    command = 'python -m aigateway models 2>err | head -n 1; cat err'
-    import subprocess
-    import sys
-
+    command = "python -m aigateway models 2>err | head -n 1; cat err"
     folder = os.path.dirname(sys.executable)
     done = subprocess.run(
         ["/bin/sh", "-c", command],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -90,6 +91,33 @@ async def test_usable_again_after_closing(gateway: Gateway) -> None:
         second = await gateway.chat("smart", "hi")
 
     assert first.text == second.text
+
+
+@pytest.mark.anyio
+async def test_leaving_a_stream_early(gateway: Gateway) -> None:
+    """A program may stop reading; nothing is left behind for the garbage collector to complain about."""
+    async with gateway, gateway.stream("smart", "hi") as chunks:
+        async for _ in chunks:
+            break
+
+    assert chunks.outcome is not None
+    assert "cancelled" == chunks.outcome.state
+
+
+@pytest.mark.anyio
+async def test_closing_under_an_answer(gateway: Gateway) -> None:
+    """A stream that is under way when its gateway is closed ends whole or as an interruption, never as a foreign error."""
+    seen = 0
+    with suppress(StreamInterrupted):
+        async with gateway.stream("smart", "hi " * 40) as chunks:
+            async for _ in chunks:
+                seen += 1
+                if seen == 3:
+                    await gateway.aclose()
+
+    assert seen >= 3
+    assert chunks.outcome is not None
+    assert chunks.outcome.state in {"complete", "interrupted"}
 
 
 @pytest.mark.anyio

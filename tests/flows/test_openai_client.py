@@ -142,6 +142,19 @@ def test_tool_in_two_streamed_turns(client: OpenAI, model: str, keep_thoughts: b
     assert "The tool said: 42 euros" in second
 
 
+@each_vendor
+def test_stream_helper(client: OpenAI, model: str) -> None:
+    """The client's own helper, which is strict about pieces, puts a streamed text and a streamed call together."""
+    with client.chat.completions.stream(model=model, messages=HELLO) as events:
+        spoken = events.get_final_completion()
+    with client.chat.completions.stream(model=model, messages=HELLO, tools=[TOOL]) as events:
+        called = events.get_final_completion().choices[0].message.tool_calls
+
+    assert greeting(model) == spoken.choices[0].message.content
+    assert called
+    assert ("read_ledger", {"account": 1}) == (called[0].function.name, json.loads(called[0].function.arguments))
+
+
 def assembled(chunks: Iterable[Any], *, keep_thoughts: bool) -> dict[str, Any]:
     """Put a streamed tool call together, as client programs do."""
     call: dict[str, Any] = {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}

@@ -34,11 +34,11 @@ def test_a_decision_explains_itself() -> None:
     """Sentences in order: what was asked, who was left out, each step, warnings, changes."""
     decision = Decision(
         asked="smart",
-        resolved="it is the route 'smart'",
+        resolved="the route 'smart'",
         candidates=("a/x", "b/y", "c/z"),
         dropped=(("c/z", "it cannot help with what failed before"),),
         steps=(
-            Step("a/x", "rate_limit", seconds=0.0124, reason="slow down"),
+            Step("a/x", "rate_limit", seconds=0.0124, reason="slow down."),
             Step("b/y", "complete", seconds=1.5, wait=0.25),
         ),
         warnings=("x is retired; a/x answers instead",),
@@ -47,25 +47,32 @@ def test_a_decision_explains_itself() -> None:
 
     assert "b/y" == decision.answered_by
     assert 2 == decision.attempts
-    assert (
-        """'smart' was asked for; it is the route 'smart', in this order: a/x, b/y, c/z.
-c/z was left out: it cannot help with what failed before.
-a/x failed after 12 ms (rate_limit: slow down).
-b/y answered after waiting 0.25 s in 1500 ms.
-x is retired; a/x answers instead
-Changed for the vendor: max_tokens was sent as max_completion_tokens (b/y)."""
-        == decision.explain()
-    )
+    assert [
+        "'smart' is the route 'smart', to be tried in this order: a/x, b/y, c/z.",
+        "c/z was left out: it cannot help with what failed before.",
+        "a/x failed after 12 ms with rate_limit: slow down.",
+        "b/y answered in 1500 ms (after a wait of 0.25 s).",
+        "Note: x is retired; a/x answers instead.",
+        "Changed for the vendor: max_tokens was sent as max_completion_tokens (b/y).",
+    ] == decision.explain().splitlines()
 
 
 def test_a_decision_without_an_answer_says_so() -> None:
-    """Nobody answered, nobody was asked for: both are told."""
-    failed = Decision("", "the default", (), steps=(Step("a/x", "timeout"),))
+    """Nobody answered, no model named: both are told; a dry run has no such line."""
+    failed = Decision("", "the route 'smart'", ("a/x",), steps=(Step("a/x", "timeout"),))
 
     assert None is failed.answered_by
-    assert "No model was asked for; the default, in this order: nobody." in failed.explain()
+    assert "No model was named; the default is the route 'smart'." in failed.explain()
+    assert "a/x failed after 0 ms with timeout." in failed.explain()
     assert failed.explain().endswith("Nobody answered.")
-    assert "Nobody answered" not in Decision("m", "known", ("a/x",)).explain()
+    assert "'m' is in the catalogue of 'a'." == Decision("m", "in the catalogue of 'a'", ("a/x",)).explain()
+
+
+def test_a_caller_who_left_is_not_a_failure_of_the_target() -> None:
+    """What explains a cancelled call does not blame the target for it."""
+    left = Decision("m", "in the catalogue of 'a'", ("a/x",), steps=(Step("a/x", "cancelled", seconds=1),))
+
+    assert "failed" not in left.explain()
 
 
 def test_a_frozen_trace_no_longer_changes() -> None:

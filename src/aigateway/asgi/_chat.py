@@ -25,6 +25,7 @@ class Chat:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._prefix = "sandbox/" if gateway.settings.sandbox else ""
 
     async def __call__(self, request: Incoming) -> None:
         """Check, ask, answer; a client that leaves cancels the upstream call."""
@@ -63,9 +64,8 @@ class Chat:
 
     def _headers(self, exchange: Exchange, parsed: float) -> dict[str, str]:
         call, target = exchange.call, exchange.target
-        shown = f"sandbox/{target.provider}" if self._gateway.settings.sandbox else target.provider
         headers = {
-            "x-aigateway-provider": shown,
+            "x-aigateway-provider": self._prefix + target.provider,
             "x-aigateway-model": target.model,
             "x-aigateway-attempts": str(len(call.trace.steps) + 1),
             "x-aigateway-overhead-ms": f"{(parsed + exchange.started - call.started) * 1000:.2f}",

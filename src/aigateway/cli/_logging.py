@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 
@@ -13,15 +14,32 @@ JSON_LOGGERS = ("aigateway.access", "aigateway.calls")
 
 
 class Lines(logging.Handler):
-    """Write each message as a line, without what a formatter would cost per request."""
+    """Write each message as a line; what one turn of the event loop logged is written at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write it at once: a line that waits in a buffer is lost with the process."""
+        """Keep the line until the loop's next turn; without a loop, write it now."""
+        self._waiting.append(record.getMessage() + "\n")
+        if len(self._waiting) > 1:
+            return
         try:
-            sys.stderr.write(record.getMessage() + "\n")
+            asyncio.get_running_loop().call_soon(self.flush)
+        except RuntimeError:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        try:
+            sys.stderr.write("".join(waiting))
             sys.stderr.flush()
         except (OSError, ValueError):
-            self.handleError(record)
+            pass  # nobody reads our log any more: no reason to fail a request
 
 
 def configure_logging(settings: Settings) -> None:

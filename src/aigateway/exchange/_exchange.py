@@ -42,12 +42,16 @@ class Exchange:
     end (the guards). `collect` keeps the text so far for a caller who wants the partial answer.
     """
 
+    __slots__ = (
+        "_error", "_heard", "_held", "_io", "_key", "_on_close", "_ready", "_source", "_texts", "_wait",
+        "call", "collect", "first_content", "outcome", "reply", "started", "target", "timer",
+    )  # fmt: skip  # one object per request
+
     def __init__(self, call: Call, target: Target, io: IO, *, key: Secret | None = None, wait: float = 0.0) -> None:
         self.call = call
         self.target = target
         self.reply: Reply | None = None
         self.outcome: Outcome | None = None
-        self.decision: Decision | None = None
         self.first_content: float | None = None
         self.collect = True
         self.timer = io.timer()
@@ -178,6 +182,11 @@ class Exchange:
         return self._source.usage if self._source else None
 
     @property
+    def decision(self) -> Decision | None:
+        """Say why the request went where it went; None before the end."""
+        return self.call.trace.freeze() if self.outcome else None
+
+    @property
     def complete(self) -> bool:
         """Tell whether the answer reached its end."""
         if self.reply is not None:
@@ -192,7 +201,6 @@ class Exchange:
         self.call.trace.steps.append(self._step(self.outcome))
         for settles in self._held:
             settles.settle(self.outcome)
-        self.decision = self.call.trace.freeze()
         try:
             await self._close_source()
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from ..errors import GatewayError
 from ._caller import IN_PROCESS, Caller
@@ -53,8 +53,7 @@ class Call:
         return self.request.operation
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a call ended. `failed` never reached content; `interrupted` broke after it."""
 
     state: Literal["complete", "interrupted", "cancelled", "failed"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 __all__ = ["Decision", "Step", "Trace"]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One call to one target.
 
     `outcome` is `complete`, `cancelled` or the kind of the failure; `key` is a masked id;

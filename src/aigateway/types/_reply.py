@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ._usage import Usage
 
 if TYPE_CHECKING:
-    from ._decision import Decision
+    from ._decision import Decision, Trace
     from ._views import Choice, ChunkChoice
 
 __all__ = ["Chunk", "Reply"]
@@ -20,15 +20,20 @@ class Reply:
     is None while the price is unknown, never a silent 0.
     """
 
-    __slots__ = ("_choices", "body", "cost", "decision", "provider", "usage")
+    __slots__ = ("_choices", "body", "cost", "provider", "trace", "usage")
 
     def __init__(self, body: dict[str, Any], usage: Usage, *, provider: str = "") -> None:
         self.body = body
         self.usage = usage
         self.provider = provider
         self.cost: int | None = None
-        self.decision: Decision | None = None
+        self.trace: Trace | None = None
         self._choices: list[Choice] | None = None
+
+    @property
+    def decision(self) -> Decision | None:
+        """Say why the request went where it went; None before a gateway has finished with it."""
+        return self.trace.freeze() if self.trace else None
 
     @property
     def id(self) -> str:

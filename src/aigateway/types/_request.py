@@ -100,7 +100,8 @@ class ChatRequest:
                 param=name,
             )
         # A null says "not given" in every SDK; vendors differ on it, so it is not sent.
-        body = {name: value for name, value in body.items() if value is not None}
+        if None in body.values():
+            body = {name: value for name, value in body.items() if value is not None}
         routing, extra, models = (body.pop(name, None) for name in OWN)
         if models is not None and routing is None:
             routing = {"models": models}

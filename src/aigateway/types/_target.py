@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._limits import Timeouts
 from ._models import ModelInfo
@@ -30,8 +30,7 @@ class Target:
         return f"{self.provider}/{self.model}"
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What is remembered about a target: calls under way, answers, failures in a row."""
 
     in_flight: int = 0
@@ -41,11 +40,10 @@ class Facts:
     last_kind: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Give routing all it may decide on, as plain values."""
 
     target: Target
     info: ModelInfo | None = None
     keys_free: int = 1
-    facts: Facts = field(default_factory=Facts)
+    facts: Facts = Facts()

@@ -27,8 +27,7 @@ class HTTPRequest:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class WireResponse:
+class WireResponse(NamedTuple):
     """A whole answer. Header names are lower-case."""
 
     status: int
