@@ -18,6 +18,7 @@ nox.options.sessions = ["lint", "types", "layers", "tests", "plugins", "docs", "
 ROOT = Path(__file__).parent
 # With --no-venv everything is installed already (dev.py does that), for one Python.
 INSTALLED = "--no-venv" in sys.argv
+nox.options.envdir = ".nox/no-venv" if INSTALLED else ".nox/envs"
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)  # from the classifiers
 MATRIX = None if INSTALLED else PYTHONS
@@ -83,6 +84,8 @@ def plugins(session: nox.Session) -> None:
     python = clean_python(session, place, wheels)
     for wheel in wheels:
         session.run(python, "-P", "-c", f"import {wheel.name.partition('-')[0]}", external=True)
+    if not INSTALLED:
+        run_on_what_is_declared(session, place, wheels)
     for path in PLUGINS:
         shutil.copytree(path / "tests", place / "tests" / path.name)
     session.run(python, "-P", "-m", "pytest", "-c", ROOT / "pyproject.toml", place / "tests", external=True)
@@ -159,11 +162,23 @@ def build_twice(session: nox.Session, place: Path) -> list[Path]:
     return wheels
 
 
+def run_on_what_is_declared(session: nox.Session, place: Path, wheels: list[Path]) -> None:
+    """Run the demo in an environment that holds the wheels and the dependencies they declare, nothing else."""
+    folder = place / "declared"
+    session.run("uv", "venv", "-q", str(folder))
+    session.run("uv", "pip", "install", "-q", "--python", str(folder), *map(str, wheels))
+    session.run(str(python_in(folder)), "-m", "aigateway", "demo", external=True, silent=True)
+
+
+def python_in(folder: Path) -> Path:
+    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
 def clean_python(session: nox.Session, place: Path, wheels: list[Path]) -> str:
     """Make an environment that has the wheels, and not the checkout."""
     folder = place / "venv"
     session.run("python", "-m", "venv", "--without-pip", str(folder), silent=True)
-    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    python = python_in(folder)
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
     theirs = str(session.run("python", "-c", where, silent=True)).strip()
     ours = str(session.run(str(python), "-c", where, silent=True, external=True)).strip()

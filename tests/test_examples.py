@@ -129,7 +129,7 @@ def test_embedding(name: str, tmp_path: Path) -> None:
 def test_the_sample_configuration_can_be_built(tmp_path: Path) -> None:
     """`aigateway check` takes the sample as it is, with its secrets set."""
     words = ("-m", "aigateway", "check", "--json", "--config", EXAMPLES / "gateway.toml")
-    done = run(*words, cwd=tmp_path, **dict.fromkeys(SECRETS, "a-secret"))
+    done = run(*words, cwd=tmp_path, **{name: f"secret-{name}" for name in SECRETS})
     report = json.loads(done.stdout)
 
     assert "" == done.stderr

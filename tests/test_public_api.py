@@ -10,9 +10,7 @@ import pytest
 import aigateway
 
 PACKAGES = ["aigateway"] + [
-    f"aigateway.{module.name}"
-    for module in pkgutil.iter_modules(aigateway.__path__)
-    if module.name not in {"__main__"}
+    f"aigateway.{module.name}" for module in pkgutil.iter_modules(aigateway.__path__) if module.name != "__main__"
 ]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("src/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")])
-EDGES = ("cli", "testing", "asgi")
+EDGES = ("cli", "testing", "asgi", "blocking.py", "__main__.py")
 EXEMPTION = "# size:"  # followed by the reason, on the line of the `def`
 
 
@@ -36,6 +36,8 @@ def test_modules_and_functions_are_short(path: Path) -> None:
 
 def test_the_core_is_small() -> None:
     """The core without edges and test kit stays within 6,000 lines."""
-    core = [p for p in ROOT.glob("src/aigateway/**/*.py") if p.relative_to(ROOT / "src/aigateway").parts[0] not in EDGES]
+    core = [
+        p for p in ROOT.glob("src/aigateway/**/*.py") if p.relative_to(ROOT / "src/aigateway").parts[0] not in EDGES
+    ]
 
     assert sum(len(p.read_text(encoding="utf-8").splitlines()) for p in core) <= 6000

@@ -7,9 +7,12 @@ import sys
 
 def main() -> None:
     """Run the command line; every failure is one line and an exit code."""
-    from .cli import run
+    try:
+        from .cli import run
 
-    sys.exit(run(sys.argv[1:]))
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

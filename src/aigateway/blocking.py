@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -31,6 +32,7 @@ class Gateway:
         self._gateway = AsyncGateway(settings, **options)
         self._context: AbstractContextManager[BlockingPortal] | None = None
         self._portal: BlockingPortal | None = None
+        self._opening = Lock()
 
     @classmethod
     def from_config(cls, source: str | Path | Mapping[str, Any] | None = None, **options: Any) -> Self:
@@ -65,10 +67,11 @@ class Gateway:
         return Chunks(self._open(), self._gateway.stream(model, messages, **options))
 
     def _open(self) -> BlockingPortal:
-        if self._portal is None:
-            self._context = start_blocking_portal("asyncio", name="aigateway")
-            self._portal = self._context.__enter__()
-        return self._portal
+        with self._opening:
+            if self._portal is None:
+                self._context = start_blocking_portal("asyncio", name="aigateway")
+                self._portal = self._context.__enter__()
+            return self._portal
 
 
 class Chunks:

@@ -17,8 +17,9 @@ GatewayError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
+from math import ceil
 from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
@@ -290,16 +291,6 @@ class ProviderError(GatewayError):
         self.provider, self.model = provider, model
         return self
 
-    def with_message(self, message: str) -> Self:
-        """Replace the message, to mask what must not be seen."""
-        self.args = (message,)
-        return self
-
-    def with_remedy(self, **changes: object) -> Self:
-        """Change what may happen next."""
-        self.remedy = replace(self.remedy, **changes)  # type: ignore[arg-type]  # names are checked by replace
-        return self
-
     def __str__(self) -> str:
         where = f"{self.provider}/{self.model}: " if self.provider else ""
         return f"{where}{self.kind}: {self.message}"
@@ -341,7 +332,9 @@ class NoAnswer(ExceptionGroup[ProviderError], GatewayError):
 
     def derive(self, excs: Sequence[ProviderError], /) -> NoAnswer:  # type: ignore[override]  # only ProviderErrors are inside
         """Keep the type when the group is split."""
-        return NoAnswer(self.message, excs)
+        part = NoAnswer(self.message, excs)
+        part.decision = self.decision
+        return part
 
     def _describe(self) -> None:
         blamed = [e for e in self.exceptions if isinstance(e, ProviderError)]
@@ -376,4 +369,5 @@ class NoAnswer(ExceptionGroup[ProviderError], GatewayError):
 def _wait_headers(seconds: float | None) -> dict[str, str]:
     if seconds is None:
         return {}
-    return {"retry-after": str(max(1, -(-int(seconds * 1000) // 1000))), "retry-after-ms": str(int(seconds * 1000))}
+    milliseconds = ceil(seconds * 1000 - 1e-6)
+    return {"retry-after": str(max(1, -(-milliseconds // 1000))), "retry-after-ms": str(milliseconds)}

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
 
 from .catalogue import Catalogue
 from .errors import ConfigurationError, GatewayError, RequestError
-from .exchange import IO, Exchange, answered, open_exchange, timer_for
+from .exchange import IO, Chunks, Exchange, answered, open_exchange, timer_for
 from .guards import Guard, GuardStack
 from .keys import Key, Ring
 from .plugins import Registry
@@ -34,14 +33,12 @@ from .types import (
     Caller,
     Candidate,
     ChatRequest,
-    Chunk,
-    Decision,
     Outcome,
     Reply,
+    Routing,
     Target,
     Timeouts,
     Trace,
-    Usage,
     messages_from,
 )
 
@@ -52,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Chunks", "Gateway", "SystemClock"]
 
+T = TypeVar("T")
 Messages = str | Sequence[Mapping[str, Any]]
 POLICIES: Mapping[str, Policy] = {"priority": Priority()}
 
@@ -105,6 +103,7 @@ class Gateway:
         self._client = client
         self._random = Random(seed)  # noqa: S311  # jitter, not cryptography
         self._io: IO | None = None
+        self._loop: object | None = None
 
     @classmethod
     def from_config(cls, source: str | Path | Mapping[str, Any] | None = None, **options: Any) -> Self:
@@ -120,7 +119,7 @@ class Gateway:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close idle connections; answers under way keep theirs until they end."""
+        """Close the connections; a stream that is still under way is interrupted."""
         io, self._io = self._io, None
         if io is not None:
             with anyio.CancelScope(shield=True):
@@ -144,7 +143,10 @@ class Gateway:
 
     def stream(self, model: str, messages: Messages, **options: Any) -> Chunks:
         """Ask for a streamed answer: `async with gateway.stream(...) as chunks: async for chunk in chunks`."""
-        return Chunks(self, self._call(model, messages, options, stream=True))
+        if not options.pop("stream", True):
+            raise TypeError("stream() gives streams; use `await gateway.chat(...)` for a whole answer")
+        call = self._call(model, messages, options, stream=True)
+        return Chunks(lambda: self.open(call), wants_usage=call.request.wants_usage)
 
     def _call(self, model: str, messages: Messages, options: dict[str, Any], *, stream: bool) -> Call:
         timeout, caller = options.pop("timeout", None), options.pop("caller", IN_PROCESS)
@@ -155,12 +157,10 @@ class Gateway:
         self, request: ChatRequest, *, caller: Caller = IN_PROCESS, request_id: str = "", timeout: float | None = None
     ) -> Call:
         """Wrap a checked request; `timeout` may only shorten the configured total."""
-        if timeout is not None and not 0 < timeout < float("inf"):
+        if timeout is not None and not _is_duration(timeout):
             raise RequestError("'timeout' must be a positive number of seconds", param="timeout")
-        cap = self.settings.limits.max_tokens
-        for name in ("max_tokens", "max_completion_tokens") if cap else ():
-            if request.body.get(name, 0) > cap:
-                raise RequestError(f"{name!r} is above this gateway's cap of {cap}. Ask for {cap} or less.", param=name)
+        if self.settings.limits.max_tokens is not None:
+            _check_cap(request, self.settings.limits.max_tokens)
         call = Call(
             request, caller, request_id or f"{self._random.getrandbits(128):032x}", trace=Trace(asked=request.model)
         )
@@ -175,7 +175,7 @@ class Gateway:
         Raises RequestError (nothing was sent), ProviderError (the caller must change something) or
         NoAnswer (everything was tried).
         """
-        io = self._io or self._open_io()
+        io = self._opened()
         call.started = io.clock.now()
         call.deadline += call.started
         guards = GuardStack(self.parts.guards)
@@ -245,10 +245,14 @@ class Gateway:
         call.trace.candidates += (str(candidate.target) for candidate in ordered)
         return ordered
 
-    def _open_io(self) -> IO:
-        backend = _backend()
-        transport = open_transport(self.settings.transport.kind, backend=backend, client=self._client)
-        self._io = IO(transport, SystemClock(backend), timer_for(backend), self._timeouts)
+    def _opened(self) -> IO:
+        """Give the connections of the running event loop; a loop that is gone took its own along."""
+        loop = _running_loop()
+        if self._io is None or self._loop is not loop:
+            backend = "asyncio" if loop is not None else "trio"
+            transport = open_transport(self.settings.transport.kind, backend=backend, client=self._client)
+            self._io = IO(transport, SystemClock(backend), timer_for(backend), self._timeouts)
+            self._loop = loop
         return self._io
 
     async def _leave_failed(self, guards: GuardStack, call: Call, error: BaseException, io: IO) -> None:
@@ -260,67 +264,26 @@ class Gateway:
         await guards.leave(call, state)
 
 
-class Chunks:
-    """Iterate over a streamed answer; `usage`, `outcome` and `decision` are known after it.
-
-    Raises StreamInterrupted, carrying what had arrived, when the answer breaks off.
-    """
-
-    def __init__(self, gateway: Gateway, call: Call) -> None:
-        self._gateway = gateway
-        self._call = call
-        self._exchange: Exchange | None = None
-        self._ready: deque[Chunk] = deque()
-
-    async def __aenter__(self) -> Self:
-        self._exchange = await self._gateway.open(self._call)
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        if self._exchange is not None:
-            await self._exchange.aclose()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Chunk:
-        exchange = self._exchange
-        if exchange is None:
-            raise RuntimeError("enter the stream first: async with gateway.stream(...) as chunks")
-        while not self._ready:
-            batch = await exchange.read()
-            if not batch:
-                await exchange.aclose()
-                raise StopAsyncIteration
-            self._ready.extend(c for c in batch if self._call.request.wants_usage or not c.is_usage)
-        return self._ready.popleft()
-
-    @property
-    def usage(self) -> Usage | None:
-        """Give what is known of the usage."""
-        return self._exchange.usage if self._exchange else None
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """Say how it ended, None before."""
-        return self._exchange.outcome if self._exchange else None
-
-    @property
-    def decision(self) -> Decision | None:
-        """Say why it went where it went, None before the end."""
-        return self._exchange.decision if self._exchange else None
-
-
-def _backend() -> str:
-    """Name the running event loop: asyncio's own answer first, it costs nothing."""
+def _running_loop() -> object | None:
+    """Give asyncio's running loop; None means another event loop, that is trio."""
     asyncio = sys.modules.get("asyncio")
-    if asyncio is not None:
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            return "trio"
-        return "asyncio"
-    return "trio"
+    try:
+        return asyncio.get_running_loop() if asyncio else None
+    except RuntimeError:
+        return None
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
+
+
+def _check_cap(request: ChatRequest, cap: int) -> None:
+    """Hold the cap, for the fields of single providers too. Raises RequestError."""
+    for fields in (request.body, *request.extra.values()):
+        for name in ("max_tokens", "max_completion_tokens"):
+            asked = fields.get(name, 0)
+            if isinstance(asked, int | float) and asked > cap:
+                raise RequestError(f"{name!r} is above this gateway's cap of {cap}. Ask for {cap} or less.", param=name)
 
 
 def _build(settings: Settings, registry: Registry) -> Parts:
@@ -335,16 +298,31 @@ def _build(settings: Settings, registry: Registry) -> Parts:
     catalogue = Catalogue({name: provider.models() for name, provider in providers.items()})
     rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
     names = Names(_routes(settings, catalogue), catalogue, rules)
+    _check_default(settings, names)
     return Parts(
         providers, rings, catalogue, names, [_guard(settings, registry, i) for i in range(len(settings.guards))]
     )
+
+
+def _check_default(settings: Settings, names: Names) -> None:
+    if settings.default_model:
+        today = datetime.now(UTC).date()
+        _located(settings, ("default_model",), lambda: names.resolve(settings.default_model, Routing(), today=today))
+
+
+def _located(settings: Settings, path: Sequence[str | int], build: Callable[[], T]) -> T:
+    """Build a part; say where in the configuration it is wrong."""
+    try:
+        return build()
+    except (ConfigurationError, RequestError) as error:
+        raise ConfigurationError(f"{settings.locate(*path)}: {error.message}") from error
 
 
 def _provider(settings: Settings, registry: Registry, name: str) -> Provider | LocalProvider:
     from .config import unknown_setting
 
     table = settings.providers[name]
-    record = registry.provider(table.type or name)
+    record = _located(settings, ("providers", name), lambda: registry.provider(table.type or name))
     for setting in table.own:
         if setting not in record.settings:
             allowed = sorted({*type(table).model_fields, *record.settings})
@@ -354,14 +332,15 @@ def _provider(settings: Settings, registry: Registry, name: str) -> Provider | L
             f"{settings.locate('providers', name)}: the provider {name!r} has no key. "
             f'Add keys = [{{ secret = "env:{record.key_variables[0] if record.key_variables else "NAME"}" }}].'
         )
-    return record.factory(Options(name, table.base_url, table.own))
+    options = Options(name, table.base_url, table.own)
+    return _located(settings, ("providers", name), lambda: record.factory(options))
 
 
 def _guard(settings: Settings, registry: Registry, index: int) -> Guard:
     from .config import unknown_setting
 
     table = settings.guards[index]
-    record = registry.guard(table.use)
+    record = _located(settings, ("guards", index), lambda: registry.guard(table.use))
     for setting in table.own:
         if setting not in record.settings:
             raise unknown_setting(("guards", index, setting), ["use", *record.settings], settings.context)

@@ -142,7 +142,7 @@ def test_unknown_fields_pass(http: httpx2.Client) -> None:
     assert 200 == reply.status_code
 
 
-@pytest.mark.parametrize("name", ["\u2028", "x" * 5000, "a\r\nset-cookie: b=c", "é", "\x00", "'); DROP TABLE"])
+@pytest.mark.parametrize("name", ["\u2028", "x" * 500, "a\r\nset-cookie: b=c", "é", "\x00", "'); DROP TABLE"])
 def test_model_names_are_not_trusted(http: httpx2.Client, name: str) -> None:
     """Whatever is in a model name, it is a 404, short, and no header of ours is broken by it."""
     reply = http.post("/v1/chat/completions", json={"model": name, "messages": HELLO})

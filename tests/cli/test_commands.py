@@ -70,10 +70,23 @@ def test_sandbox_in_one_process_and_ask_in_another(run: Run, start: Start, tmp_p
 def test_sandbox_starts_with_faults(start: Start, run: Run, tmp_path: Any) -> None:
     """`sandbox --fault` starts with a vendor that fails."""
     file = tmp_path / "stand-ins.toml"
-    start("sandbox", "--fault", "deepseek=down", "--fault", "minimax=auth", "--write-config", str(file)).wait_for("Wrote ")
+    faults = ["--fault", "deepseek=down", "--fault", "minimax=auth"]
+    start("sandbox", *faults, "--write-config", str(file)).wait_for("Wrote ")
     done = run("ask", "--config", str(file), "smart", "hi")
 
     assert "Hello from the OpenAI stand-in. You said: hi\n" == done.stdout
+
+
+def test_a_broken_answer(start: Start, run: Run, tmp_path: Any) -> None:
+    """What arrived of an answer that broke off stays on stdout; stderr says that it did, and the exit code is 4."""
+    file = tmp_path / "stand-ins.toml"
+    start("sandbox", "--fault", "deepseek=cut:13", "--write-config", str(file)).wait_for("Wrote ")
+    done = run("ask", "--config", str(file), "smart", "hi")
+
+    assert 4 == done.returncode
+    assert "Hello from the\n" == done.stdout
+    assert done.stderr.startswith("error: the answer broke off before its end")
+    assert "Traceback" not in done.stderr
 
 
 def test_demo(run: Run) -> None:
@@ -123,7 +136,8 @@ def test_plugins(run: Run) -> None:
     done = run("plugins")
 
     assert 0 == done.returncode
-    assert all(re.search(rf"^{name} +provider +aigateway-{name} .*loaded", done.stdout, re.M) for name in VENDORS)
+    for name in VENDORS:
+        assert re.search(rf"^{name} +provider +aigateway-{name} .*loaded", done.stdout, re.MULTILINE)
 
 
 def test_plugins_json(run: Run) -> None:

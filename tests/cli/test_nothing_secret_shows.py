@@ -1,4 +1,4 @@
-"""No key is ever printed, logged or sent back: not ours to the vendors, not the clients', not when a vendor echoes it."""
+"""No key is printed, logged or sent back: not the vendors', not the clients', not when a vendor repeats it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def vendor() -> Iterator[str]:
 
 def configuration(vendor: str, number: int) -> str:
     tables = [
-        f'[providers.m{mode}]\ntype = "openai"\nbase_url = "{vendor}/{mode}/v1"\nkeys = [{{ secret = "env:V{number}" }}]\n'
+        f'[providers.m{mode}]\ntype = "openai"\nbase_url = "{vendor}/{mode}/v1"\n'
+        f'keys = [{{ secret = "env:V{number}" }}]\n'
         for mode in MODES
     ]
     client = '[[callers.keys]]\nname = "editor"\nsecret = "env:CLIENT"\n'

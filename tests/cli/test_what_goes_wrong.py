@@ -159,6 +159,20 @@ def test_sandbox_port_taken(run: Run) -> None:
     assert "Address already in use" in line
 
 
+def test_sandbox_port_too_high(run: Run) -> None:
+    """Five ports in a row must fit below 65,536."""
+    line = one_line(run("sandbox", "--port", "65533"), 2)
+
+    assert "65533" in line
+
+
+def test_dotenv_that_is_no_text(run: Run, tmp_path: Path) -> None:
+    """A .env that is no UTF-8 is a configuration error that names the file."""
+    (tmp_path / ".env").write_bytes(b"GROQ_API_KEY=\xff\xfe\n")
+
+    assert ".env" in one_line(run("check"), 3)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_open_to_the_world_without_keys(run: Run, host: str) -> None:
     """Without client keys a server listens on this machine only."""
@@ -170,9 +184,7 @@ def test_open_to_the_world_without_keys(run: Run, host: str) -> None:
 def test_the_way_on_works(start: Callable[..., Any]) -> None:
     """What the refusal above says to set is what lets the same command listen to the world, with a key."""
     key = "canary-client-key"
-    server = start(
-        "serve", "--sandbox", "--host", "0.0.0.0", "--port", "0", env={"AI_GATEWAY_GATEWAY_API_KEY": key}
-    )
+    server = start("serve", "--sandbox", "--host", "0.0.0.0", "--port", "0", env={"AI_GATEWAY_GATEWAY_API_KEY": key})
     port = server.wait_for(r"at http://\S+:(\d+)/v1")[1]
     with pytest.raises(HTTPError) as caught:
         urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5)

@@ -149,9 +149,7 @@ async def ask(
 ) -> Exchange:
     """Open an exchange with the scripted vendor, as the gateway does."""
     io = io_for(transport, timeouts)
-    exchange = await open_exchange(
-        a_call(io, **fields), TARGET, provider or Plain(Options("plain")), io, key=key
-    )
+    exchange = await open_exchange(a_call(io, **fields), TARGET, provider or Plain(Options("plain")), io, key=key)
     exchange.hold(*held)
     return exchange
 

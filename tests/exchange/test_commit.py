@@ -257,7 +257,9 @@ async def test_a_whole_answer_to_a_stream_request_is_told_as_a_stream() -> None:
 
 async def test_an_error_object_to_a_stream_request_is_classified() -> None:
     """A 200 with an error inside fails over like any error."""
-    transport = ScriptedTransport(Answer([body({"error": {"message": "x", "code": "insufficient_quota"}})], headers=JSON))
+    transport = ScriptedTransport(
+        Answer([body({"error": {"message": "x", "code": "insufficient_quota"}})], headers=JSON)
+    )
     with pytest.raises(ProviderError) as error:
         await ask(transport)
 

@@ -100,7 +100,9 @@ async def test_closing_early_closes_the_generator() -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("error", [ValueError("sk-abcdefgh12345678"), KeyError("x"), OSError(5, "x"), ExceptionGroup("g", [ValueError()])])
+@pytest.mark.parametrize(
+    "error", [ValueError("sk-abcdefgh12345678"), KeyError("x"), OSError(5, "x"), ExceptionGroup("g", [ValueError()])]
+)
 async def test_whatever_it_raises_is_a_server_error(error: Exception, stream: bool) -> None:
     """The next target may help; the words of a bug are not shown."""
     with pytest.raises(ProviderError) as raised:
@@ -211,7 +213,10 @@ async def test_a_whole_reply_is_told_in_order() -> None:
     """Content, end, usage; tool calls get an index; several choices stay apart; nulls are left out."""
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     message = {"role": "assistant", "content": None, "tool_calls": [call, dict(call)]}
-    choices = [{"index": 0, "message": message, "finish_reason": "tool_calls"}, {"index": 1, "message": {"content": "x"}}]
+    choices = [
+        {"index": 0, "message": message, "finish_reason": "tool_calls"},
+        {"index": 1, "message": {"content": "x"}},
+    ]
     told = chunks_of(Reply({"id": "a", "model": "m", "choices": choices}, Usage()))
 
     assert 2 == len(told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -12,7 +13,8 @@ from aigateway.errors import Kind, ProviderError, StreamInterrupted
 from aigateway.exchange import Exchange, answered, open_exchange
 from aigateway.providers import ChatDecoder, Options, StreamDecoder
 from aigateway.secrets import Secret
-from aigateway.types import Chunk, ChatRequest, Event, HTTPRequest, Outcome, Reply, Target, Timeouts, Usage
+from aigateway.transport import HTTPResponse
+from aigateway.types import ChatRequest, Chunk, Event, HTTPRequest, Outcome, Reply, Target, Timeouts, Usage
 
 from .scripted import (
     DONE,
@@ -96,10 +98,8 @@ async def test_what_waits_for_the_end_is_told_even_if_closing_fails() -> None:
         raise OSError("already gone")
 
     transport.opened[0].aclose = broken  # type: ignore[method-assign]  # a response that cannot close
-    try:
+    with suppress(OSError):
         await exchange.aclose()
-    except OSError:
-        pass
 
     assert ["cancelled"] == told
 
@@ -141,15 +141,14 @@ LIVES: list[tuple[str, Callable[[], Answer], bool]] = [
 async def test_a_cancellation_at_any_moment_leaves_nothing_open(make: Callable[[], Answer], stream: bool) -> None:
     """Cancelled at its first, second, third ... await: closed once, settled once, told once."""
     for steps in range(40):
-        transport, settled, told = ScriptedTransport(make()), Settled(), []
+        transport, settled = ScriptedTransport(make()), Settled()
+        told: list[str] = []
         finished = False
 
         async def life() -> None:
             nonlocal finished
-            try:
+            with suppress(ProviderError):
                 await _whole_life(transport, settled, told, stream=stream)  # noqa: B023  # run within the turn
-            except ProviderError:
-                pass
             finished = True
 
         async with anyio.create_task_group() as group:
@@ -188,10 +187,8 @@ async def test_closing_inside_a_cancelled_scope_still_closes() -> None:
 
 async def read_some(exchange: Exchange) -> None:
     """Read what there is, whether it is whole or not."""
-    try:
+    with suppress(StreamInterrupted):
         await read_all(exchange)
-    except StreamInterrupted:
-        pass
 
 
 async def test_a_decision_has_a_step_for_every_call() -> None:
@@ -254,7 +251,7 @@ async def test_an_answer_of_a_guard_is_an_exchange_too() -> None:
     """It is complete, and says who answered."""
     io = io_for(ScriptedTransport())
     call = a_call(io, stream=False)
-    exchange = answered(call, Reply(dict(WHOLE), Usage(1, 1), provider="cache"), io)
+    exchange = await answered(call, Reply(dict(WHOLE), Usage(1, 1), provider="cache"), io)
     await exchange.aclose()
 
     assert exchange.outcome is not None
@@ -340,3 +337,46 @@ async def test_a_bug_in_a_plug_in_closes_the_response(where: str, stream: bool, 
 def decoder_protocol(decoder: ChatDecoder) -> StreamDecoder:
     """Prove to the type checker that the shared decoder is one."""
     return decoder
+
+
+class SlowToClose(ScriptedTransport):
+    """Take a moment to close a connection, as TLS does."""
+
+    async def send(self, request: HTTPRequest, *, connect: float) -> HTTPResponse:
+        """Give such a response."""
+        await super().send(request, connect=connect)
+        return LingeringResponse(self.opened[-1])
+
+
+class LingeringResponse:
+    """Wait before closing."""
+
+    def __init__(self, response: HTTPResponse) -> None:
+        self._response = response
+        self.status, self.headers, self.read = response.status, response.headers, response.read
+
+    async def aclose(self, *, reusable: bool = False) -> None:
+        """Linger, then close."""
+        await anyio.sleep(0.05)
+        await self._response.aclose(reusable=reusable)
+
+
+async def test_a_limit_does_not_cut_closing_short() -> None:
+    """The limit passes while an error's response is being closed: it is closed, and stays the error it was."""
+    transport = SlowToClose(Answer([body({"error": {"message": "no"}})], 500, JSON))
+    with pytest.raises(ProviderError) as error:
+        await ask(transport, stream=False, timeouts=Timeouts(answer=0.03))
+
+    assert transport.is_clean
+    assert Kind.SERVER_ERROR is error.value.kind
+
+
+@pytest.mark.parametrize(("where", "stream", "status"), [("decode", False, 200), ("decoder", True, 200)])
+async def test_a_bug_in_a_codec_is_a_server_error(where: str, stream: bool, status: int) -> None:
+    """As with a provider in this process: the next target may answer, and the words of a bug are not shown."""
+    transport = ScriptedTransport(Answer([body(WHOLE)], status, JSON if not stream else {}))
+    with pytest.raises(ProviderError) as error:
+        await ask(transport, provider=Broken(where), stream=stream)
+
+    assert Kind.SERVER_ERROR is error.value.kind
+    assert "sk-secret" not in str(error.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import anyio
@@ -37,7 +38,9 @@ from .scripted import (
 LIMITS = Timeouts(connect=5, first_content=60, silence=30, answer=300, total=600)
 
 
-def timed(answer: Answer, *, stream: bool = True, total: float = 600.0, pause: float = 0.0) -> tuple[float, ProviderError | None, str]:
+def timed(
+    answer: Answer, *, stream: bool = True, total: float = 600.0, pause: float = 0.0
+) -> tuple[float, ProviderError | None, str]:
     """Play one exchange; give the second it ended, the error, and the text read. `pause` is between reads."""
     transport = ScriptedTransport(answer)
 
@@ -125,11 +128,11 @@ def test_after_content_a_limit_interrupts(parts: list[Part], total: float, secon
 @pytest.mark.parametrize("seconds", [0.0, 1.0, 29.9])
 def test_a_slow_stream_within_the_limits_is_complete(seconds: float) -> None:
     """Content just in time is in time."""
-    took, error, text = timed(Answer([59.9, *every(seconds, says("a"), 10), STOP, DONE]))
+    took, error, text = timed(Answer([59.9, says("a"), *every(seconds, says("a"), 9), STOP, DONE]))
 
     assert None is error
     assert "a" * 10 == text
-    assert pytest.approx(59.9 + 10 * seconds) == took
+    assert pytest.approx(59.9 + 9 * seconds) == took
 
 
 @pytest.mark.parametrize("pause", [1.0, 29.0, 31.0, 45.0])
@@ -176,8 +179,11 @@ def test_the_words_name_the_limit_that_passed(total: float, first: float) -> Non
     assert ("deadline" in virtually(story)) == (total <= first)
 
 
+# Never exactly at a limit: who is first then is nobody's promise.
+WAITS = st.integers(0, 40).map(lambda seconds: seconds + 0.01)
 STEPS = st.lists(
-    st.tuples(st.sampled_from([says("x"), ROLE, COMMENT, event({"reasoning_content": "h"})]), st.floats(0, 40)), max_size=12
+    st.tuples(st.sampled_from([says("x"), ROLE, COMMENT, event({"reasoning_content": "h"})]), WAITS),
+    max_size=12,
 )
 
 
@@ -237,10 +243,8 @@ def test_the_alarm_leaves_a_swallowed_cancellation_behind_neither() -> None:
     async def story() -> int:
         task = asyncio.current_task()
         assert task is not None
-        try:
+        with contextlib.suppress(TimeoutError):
             assert "late" == await timer_for("asyncio")().within(0.01, gives)
-        except TimeoutError:
-            pass
         return task.cancelling()
 
     assert 0 == asyncio.run(story())

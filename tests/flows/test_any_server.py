@@ -94,8 +94,12 @@ async def test_the_client_leaves(
     switch("deepseek", fault)
     gateway = Gateway(configure(timeouts={"first_content": 20.0, "silence": 20.0}))
     exchange = Exchange(asked(stream=True))
+
+    async def answer() -> None:
+        await create_app(gateway)(exchange.scope, exchange.receive, exchange.send)
+
     async with gateway, anyio.create_task_group() as tasks:
-        tasks.start_soon(create_app(gateway), exchange.scope, exchange.receive, exchange.send)
+        tasks.start_soon(answer)
         await anyio.sleep(0.3)
         exchange.leave.set()
         with anyio.fail_after(1):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx2
 import pytest
 from openai import APIStatusError, OpenAI
 
-from aigateway import Gateway, NoAnswer, Settings
+from aigateway import Gateway, NoAnswer
 from aigateway.testing.sandbox import VENDORS, Sandbox
 
 Switch = Callable[[str, str], None]
+HELLO: Any = [{"role": "user", "content": "hi"}]
 MINIMAX = "Hello from the MiniMax stand-in. You said: hi"
 DEEPSEEK = "Hello from the DeepSeek stand-in. You said: hi"
 
@@ -38,21 +41,6 @@ WHOLE = {
 }
 STREAMED = {**WHOLE, "bad_json:1": "protocol_error", "stall:0": "timeout"}
 del STREAMED["cut"], STREAMED["stall"]  # these break after content
-
-
-@pytest.fixture(params=["asyncio", "trio", "asyncio-httpx2"])
-def loop(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def anyio_backend(loop: str) -> str:
-    return loop.partition("-")[0]
-
-
-@pytest.fixture
-def gateway(configure: Callable[..., Settings], loop: str) -> Gateway:
-    return Gateway(configure(transport={"kind": loop.partition("-")[2] or "auto"}), seed=1)
 
 
 @pytest.mark.anyio
@@ -123,16 +111,15 @@ async def test_nobody_left(gateway: Gateway, switch: Switch, stream: bool) -> No
 
 def test_the_first_vendor_is_killed_in_mid_run(client: OpenAI, kill: Switch) -> None:
     """A served gateway goes on when its first vendor dies, plain and streamed, and comes back with it."""
-    hello: Any = [{"role": "user", "content": "hi"}]
     create = client.chat.completions.with_raw_response.create
-    before = create(model="smart", messages=hello)
+    before = create(model="smart", messages=HELLO)
     kill("deepseek", "down")
-    plain = create(model="smart", messages=hello)
-    raw = create(model="smart", messages=hello, stream=True)
+    plain = create(model="smart", messages=HELLO)
+    raw = create(model="smart", messages=HELLO, stream=True)
     with raw.parse() as stream:
         streamed = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
     kill("deepseek", "none")
-    after = create(model="smart", messages=hello)
+    after = create(model="smart", messages=HELLO)
 
     assert "sandbox/deepseek" == before.headers["x-aigateway-provider"]
     assert "sandbox/minimax" == plain.headers["x-aigateway-provider"] == raw.headers["x-aigateway-provider"]
@@ -147,7 +134,7 @@ def test_everybody_is_killed(client: OpenAI, kill: Switch) -> None:
     for vendor in VENDORS:
         kill(vendor, "down")
     with pytest.raises(APIStatusError) as caught:
-        client.chat.completions.create(model="smart", messages=[{"role": "user", "content": "hi"}])
+        client.chat.completions.create(model="smart", messages=HELLO)
 
     assert 503 == caught.value.status_code
     assert "false" == caught.value.response.headers["x-should-retry"]
@@ -161,7 +148,7 @@ def test_everybody_is_limited(client: OpenAI, kill: Switch) -> None:
     for vendor in VENDORS:
         kill(vendor, "rate_limit:7")
     with pytest.raises(APIStatusError) as caught:
-        client.chat.completions.create(model="smart", messages=[{"role": "user", "content": "hi"}])
+        client.chat.completions.create(model="smart", messages=HELLO)
 
     assert 429 == caught.value.status_code
     assert "7" == caught.value.response.headers["retry-after"]
@@ -172,6 +159,50 @@ def test_wrong_vendor_keys_are_not_the_clients(client: OpenAI, kill: Switch) -> 
     for vendor in VENDORS:
         kill(vendor, "auth")
     with pytest.raises(APIStatusError) as caught:
-        client.chat.completions.create(model="smart", messages=[{"role": "user", "content": "hi"}])
+        client.chat.completions.create(model="smart", messages=HELLO)
 
     assert caught.value.status_code in {502, 503}
+
+
+@pytest.mark.parametrize("fault", ["down", "rate_limit:7"])
+def test_sdk_retries_stop(url: str, kill: Switch, fault: str) -> None:
+    """A client left to its own retries asks once: we have tried everybody, and say so."""
+    for vendor in VENDORS:
+        kill(vendor, fault)
+    began = time.monotonic()
+    with OpenAI(base_url=url, api_key="any", max_retries=3) as client, pytest.raises(APIStatusError):
+        client.chat.completions.create(model="smart", messages=HELLO)
+
+    assert time.monotonic() - began < 5
+
+
+def test_a_pinned_vendor_and_who_may_follow_it(client: OpenAI, kill: Switch) -> None:
+    """provider/model goes on only where the request says so; the answer names who gave it."""
+    kill("deepseek", "down")
+    create = client.chat.completions.with_raw_response.create
+    with pytest.raises(APIStatusError) as caught:
+        create(model="deepseek/deepseek-flash", messages=HELLO)
+    named = create(model="deepseek/deepseek-flash", messages=HELLO, extra_body={"models": ["groq/openai/gpt-oss-120b"]})
+    falls = create(model="deepseek/deepseek-flash", messages=HELLO, extra_body={"routing": {"fallback": True}})
+    unpinned = create(model="deepseek-flash", messages=HELLO)
+
+    assert 503 == caught.value.status_code
+    assert "sandbox/groq" == named.headers["x-aigateway-provider"]
+    assert "openai/gpt-oss-120b" == named.parse().model
+    assert "sandbox/minimax" == falls.headers["x-aigateway-provider"] == unpinned.headers["x-aigateway-provider"]
+
+
+def test_health_says_who_is_ill(url: str, client: OpenAI, kill: Switch) -> None:
+    """A vendor whose last call failed is degraded, and well again after one that did not."""
+    health = url.removesuffix("/v1") + "/health"
+    kill("openai", "down")
+    with pytest.raises(APIStatusError):
+        client.chat.completions.create(model="openai/gpt-5.4-nano", messages=HELLO)
+    ill = httpx2.get(health)
+    kill("openai", "none")
+    client.chat.completions.create(model="openai/gpt-5.4-nano", messages=HELLO)
+    well = httpx2.get(health).json()["providers"]["openai"]
+
+    assert 200 == ill.status_code
+    assert ("degraded", "degraded") == (ill.json()["status"], ill.json()["providers"]["openai"])
+    assert "healthy" == well

@@ -106,7 +106,7 @@ async def test_leaving_a_stream_early(gateway: Gateway) -> None:
 
 @pytest.mark.anyio
 async def test_closing_under_an_answer(gateway: Gateway) -> None:
-    """A stream that is under way when its gateway is closed ends whole or as an interruption, never as a foreign error."""
+    """A stream that is under way when its gateway is closed ends whole or interrupted, never in a foreign error."""
     seen = 0
     with suppress(StreamInterrupted):
         async with gateway.stream("smart", "hi " * 40) as chunks:
@@ -121,10 +121,30 @@ async def test_closing_under_an_answer(gateway: Gateway) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("key", ["canary-é-key", "canary\nkey", "canary\x00key"], ids=["é", "newline", "nul"])
+async def test_a_key_that_is_no_header(
+    configure: Callable[..., Settings], standins: Sandbox, pair: tuple[str, str], key: str
+) -> None:
+    """A vendor key that cannot be sent is that vendor's failure: the next one answers, and the key is not shown."""
+    targets = ["deepseek/deepseek-flash", "minimax/MiniMax-M3"]
+    providers = {
+        name: {"base_url": standins.vendors[name].url, "keys": [{"secret": secret, "allow_literal": True}]}
+        for name, secret in (("deepseek", key), ("minimax", standins.key))
+    }
+    settings = configure(providers=providers, routes={"smart": {"targets": targets}}, transport={"kind": pair[0]})
+    async with Gateway(settings) as gateway:
+        reply = await gateway.chat("smart", "hi")
+
+    assert "MiniMax-M3" == reply.model
+    assert reply.decision is not None
+    assert "canary" not in reply.decision.explain()
+
+
+@pytest.mark.anyio
 async def test_what_goes_wrong_says_what_to_do(gateway: Gateway) -> None:
     """A stream asked of `chat`, a wrong prompt, a forbidden field, a wrong type: each in a sentence."""
     async with gateway:
-        with pytest.raises(TypeError, match="gateway.stream"):
+        with pytest.raises(TypeError, match=r"gateway\.stream"):
             await gateway.chat("smart", "hi", stream=True)
         with pytest.raises(RequestError, match="a string or a list of messages"):
             await gateway.chat("smart", 7)  # type: ignore[arg-type]  # the mistake
@@ -169,16 +189,16 @@ def test_blocking_from_two_threads(configure: Callable[..., Settings]) -> None:
     """Several threads share one blocking gateway, from its first call on."""
 
     def ask(number: int) -> list[str]:
-        texts = [gateway.chat("smart", f"plain {number}").text]
-        with gateway.stream("smart", f"stream {number}") as chunks:
+        texts = [shared.chat("smart", f"plain {number}").text]
+        with shared.stream("smart", f"stream {number}") as chunks:
             return [*texts, "".join(chunk.text for chunk in chunks)]
 
-    gateway = blocking.Gateway(configure())
+    shared = blocking.Gateway(configure())
     try:
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(ask, range(6)))
     finally:
-        gateway.close()
+        shared.close()
 
     said = "Hello from the DeepSeek stand-in. You said: "
     assert [[f"{said}plain {n}", f"{said}stream {n}"] for n in range(6)] == answers

@@ -95,17 +95,18 @@ def test_over_http_when_it_is_cut(url: str, kill: Switch) -> None:
 
 
 @pytest.mark.parametrize("fault", BREAKS)
-def test_openai_client_raises(
-    configure: Callable[..., Settings], serving: Serving, switch: Switch, fault: str
-) -> None:
+def test_openai_client_raises(configure: Callable[..., Settings], serving: Serving, switch: Switch, fault: str) -> None:
     """OpenAI's client gives what came, then raises APIError."""
     switch("deepseek", fault)
     seen = []
-    with serving(Gateway(configure())) as root, OpenAI(base_url=f"{root}/v1", api_key="any", max_retries=0) as client:
-        with client.chat.completions.create(model="smart", messages=HELLO, stream=True) as stream:
-            with pytest.raises(APIError) as caught:
-                for chunk in stream:
-                    seen.append(chunk)
+    with (
+        serving(Gateway(configure())) as root,
+        OpenAI(base_url=f"{root}/v1", api_key="any", max_retries=0) as client,
+        client.chat.completions.create(model="smart", messages=HELLO, stream=True) as stream,
+        pytest.raises(APIError) as caught,
+    ):
+        for chunk in stream:
+            seen.append(chunk)
 
     assert 4 == len(seen)
     assert "broke off" in caught.value.message

@@ -143,7 +143,9 @@ def test_named_models_go_on_to_the_fallback() -> None:
     assert ["minimax/MiniMax-M3"] == targets(LENIENT, "MiniMax-M3", Routing(fallback=False))
     assert ["openai/gpt-9", *followed[1:]] == targets(LENIENT, "gpt-9")
     assert ["minimax/MiniMax-M3"] == targets(REFUSING, "MiniMax-M3", Routing(fallback=True))
-    assert "in the catalogue of 'minimax'; then the route 'smart'" == LENIENT.resolve("MiniMax-M3", ANY, today=TODAY).how
+    assert (
+        "in the catalogue of 'minimax'; then the route 'smart'" == LENIENT.resolve("MiniMax-M3", ANY, today=TODAY).how
+    )
 
 
 def test_a_target_is_tried_once() -> None:
@@ -161,7 +163,11 @@ def test_only_and_ignore_choose_among_targets() -> None:
 
 def test_lists_that_leave_nothing_are_refused() -> None:
     """The error names what would have done."""
-    for routing in (Routing(only=("openai",)), Routing(ignore=("deepseek", "groq")), Routing(("smart",), ("groq",), ("groq",))):
+    for routing in (
+        Routing(only=("openai",)),
+        Routing(ignore=("deepseek", "groq")),
+        Routing(("smart",), ("groq",), ("groq",)),
+    ):
         with pytest.raises(RequestError, match="deepseek/deepseek-flash") as error:
             targets(REFUSING, "smart", routing)
         assert ("routing", 400) == (error.value.param, error.value.status)
@@ -214,7 +220,10 @@ def test_a_leaving_model_answers_itself_until_its_day() -> None:
     assert ["a/leaving will be switched off on 2026-12-31"] == before.warnings
     assert ["a/new"] == [str(t) for t in after.targets]
     assert ["a/leaving is retired; a/new answers instead"] == after.warnings
-    assert ("a/new", 3) == (str(dated("old", date(2027, 1, 1)).targets[0]), dated("old", date(2027, 1, 1)).targets[0].weight)
+    assert ("a/new", 3) == (
+        str(dated("old", date(2027, 1, 1)).targets[0]),
+        dated("old", date(2027, 1, 1)).targets[0].weight,
+    )
     assert ["a/leaving will be switched off on 2026-12-31"] == dated("old", TODAY).warnings
 
 
@@ -231,7 +240,9 @@ def test_what_is_remembered_changes_with_the_day() -> None:
     assert ["a/leaving", "a/new", "a/leaving", "a/new"] == found
 
 
-@pytest.mark.parametrize("name", ["x" * 102_400, "/" * 102_400, "gpt" * 34_000, "groq/" + "y" * 102_400, "\x00" * 102_400])
+@pytest.mark.parametrize(
+    "name", ["x" * 102_400, "/" * 102_400, "gpt" * 34_000, "groq/" + "y" * 102_400, "\x00" * 102_400]
+)
 def test_pathological_names_are_fast(name: str) -> None:
     """A hundred kilobytes of name are answered or refused in a moment, briefly."""
     start = time.perf_counter()

@@ -113,7 +113,8 @@ def test_splitting_keeps_the_decision() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wait", "seconds", "ms"), [(0.0, "1", "0"), (0.001, "1", "1"), (1.0, "1", "1000"), (1.001, "2", "1001"), (60, "60", "60000")]
+    ("wait", "seconds", "ms"),
+    [(0.0, "1", "0"), (0.001, "1", "1"), (1.0, "1", "1000"), (1.001, "2", "1001"), (60, "60", "60000")],
 )
 def test_waits_are_told_in_whole_seconds_rounded_up(wait: float, seconds: str, ms: str) -> None:
     """A client that trusts `retry-after` is not early."""

@@ -141,7 +141,9 @@ def test_ids_tell_keys_apart() -> None:
 KEYS = st.text(string.ascii_letters + string.digits + "-_", min_size=16, max_size=48)
 PREFIXES = st.sampled_from(["sk-", "sk-proj-", "gsk_", "rk-", "pk_", "cpk_", "gw_live_", "eyJ", "org-"])
 # What vendors write around a key they echo.
-AROUND = st.sampled_from(["", " ", "\n", "'", '"', ": ", ". ", "Incorrect API key provided: ", "\x1b[31m", "\u2028", "é ", "x" * 300])
+AROUND = st.sampled_from(
+    ["", " ", "\n", "'", '"', ": ", ". ", "Incorrect API key provided: ", "\x1b[31m", "\u2028", "é ", "x" * 300]
+)
 
 
 def is_shown(text: str) -> bool:
@@ -158,7 +160,11 @@ def test_no_known_key_survives_masking(before: str, key: str, after: str) -> Non
     assert is_shown(masked)
 
 
-@given(st.sampled_from(["", " ", "'", "key: ", "(", "\n", "="]), PREFIXES, st.text(string.ascii_letters + string.digits, min_size=24, max_size=48))
+@given(
+    st.sampled_from(["", " ", "'", "key: ", "(", "\n", "="]),
+    PREFIXES,
+    st.text(string.ascii_letters + string.digits, min_size=24, max_size=48),
+)
 def test_no_key_of_a_known_shape_survives_masking(before: str, prefix: str, rest: str) -> None:
     """A key we do not hold (another customer's, say) is recognised by its shape."""
     masked = mask(f"{before}{prefix}{rest} is wrong")

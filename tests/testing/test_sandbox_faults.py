@@ -50,7 +50,7 @@ class Client:
         url, body = self.request(vendor, stream=True)
         async with self.http.stream("POST", url, json=body) as response:
             async for line in response.aiter_lines():
-                into.append(line)  # noqa: PERF401 - others look at it meanwhile
+                into.append(line)
 
     async def works(self, vendor: str) -> bool:
         """Clear the fault, and answer whole and streamed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from struct import pack
 
 import anyio
@@ -48,10 +48,8 @@ async def server(handler: Handler) -> AsyncIterator[str]:
 
     async def serve(stream: SocketStream) -> None:
         async with stream:
-            try:
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream, anyio.ClosedResourceError):
                 await handler(stream, await read_request(stream))
-            except (anyio.BrokenResourceError, anyio.EndOfStream, anyio.ClosedResourceError):
-                pass
 
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = listener.extra(SocketAttribute.local_port)
@@ -67,7 +65,9 @@ async def read_request(stream: SocketStream) -> bytes:
     while b"\r\n\r\n" not in data:
         data += await stream.receive()
     head, _, body = data.partition(b"\r\n\r\n")
-    length = next((int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0)
+    length = next(
+        (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
+    )
     while len(body) < length:
         body += await stream.receive()
     return head + b"\r\n\r\n" + body
@@ -96,7 +96,12 @@ async def test_a_request_arrives_as_it_was_written(pair: tuple[str, str]) -> Non
     assert seen.startswith(b"POST /v1/chat HTTP/1.1\r\n")
     assert seen.endswith(b'\r\n\r\n{"a":1}')
     lines = {line.partition(b":")[0].lower() for line in seen.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]}
-    assert {b"host", b"content-type", b"content-length", b"authorization"} == lines - {b"accept", b"accept-encoding", b"connection", b"user-agent"}
+    assert {b"host", b"content-type", b"content-length", b"authorization"} == lines - {
+        b"accept",
+        b"accept-encoding",
+        b"connection",
+        b"user-agent",
+    }
     assert b"sk-canary" in seen
 
 
@@ -111,7 +116,11 @@ async def test_header_names_are_found_in_any_case(pair: tuple[str, str]) -> None
         response = await transport.send(post(url), connect=5)
         await response.aclose()
 
-    assert (429, "7", "r1") == (response.status, response.headers.get("retry-after"), response.headers.get("x-request-id"))
+    assert (429, "7", "r1") == (
+        response.status,
+        response.headers.get("retry-after"),
+        response.headers.get("x-request-id"),
+    )
 
 
 @pytest.mark.anyio
@@ -254,7 +263,9 @@ async def test_an_endless_head_is_refused(pair: tuple[str, str]) -> None:
     """A megabyte of headers is not read into memory."""
 
     async def handler(stream: SocketStream, request: bytes) -> None:
-        await stream.send(b"HTTP/1.1 200 OK\r\n" + b"".join(b"x-%d: %s\r\n" % (i, b"y" * 1000) for i in range(1000)) + b"\r\n")
+        await stream.send(
+            b"HTTP/1.1 200 OK\r\n" + b"".join(b"x-%d: %s\r\n" % (i, b"y" * 1000) for i in range(1000)) + b"\r\n"
+        )
 
     async with server(handler) as url, door(pair) as transport:
         with pytest.raises(WireError):
@@ -297,7 +308,9 @@ async def test_a_body_over_the_limit_is_refused(pair: tuple[str, str]) -> None:
 @pytest.mark.anyio
 async def test_a_callers_own_client_is_used_and_left_open() -> None:
     """Proxies, mTLS and mocks come in as the caller's httpx2 client; closing it stays the caller's."""
-    async with httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: httpx2.Response(200, text="mine"))) as client:
+    async with httpx2.AsyncClient(
+        transport=httpx2.MockTransport(lambda request: httpx2.Response(200, text="mine"))
+    ) as client:
         transport = open_transport(client=client)
         response = await transport.send(post("http://vendor.test"), connect=5)
         body = await read_all(response)

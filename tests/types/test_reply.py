@@ -47,7 +47,7 @@ def test_a_reply_is_read_by_name() -> None:
     assert 5 == reply.usage.total_tokens
     assert BODY == reply.model_dump() == json.loads(reply.model_dump_json())
     assert None is reply.cost
-    assert "Reply(model='m-1', finish_reason='stop', text='Hello')" == repr(reply)
+    assert "Reply(finish_reason='stop', text='Hello')" == repr(reply)
 
 
 def test_a_tool_call_has_no_text() -> None:
@@ -120,7 +120,7 @@ def test_a_chunk_is_read_by_name() -> None:
     assert ("Hi", "hm", "stop") == (piece.text, piece.reasoning, piece.finish_reason)
     assert "Hi" == piece.choices[0].delta.content
     assert piece.choices is piece.choices
-    assert "Chunk(text='Hi', finish_reason='stop')" == repr(piece)
+    assert "Chunk(finish_reason='stop', text='Hi')" == repr(piece)
     assert piece.body == piece.model_dump() == json.loads(piece.to_json())
     assert ("", "", None) == (chunk(None).text, chunk(None).reasoning, chunk(None).finish_reason)
 

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, NamedTuple
 
-from pydantic_core import to_json
 from starlette.routing import Route, Router
 
 from ..callers import StaticKeys, require
 from ..errors import ConfigurationError, GatewayError, RequestError
 from ..gateway import Gateway
+from ..guards import json_line
 from ._catalogue import Models, OneModel
 from ._chat import Chat
 from ._door import Door
@@ -46,16 +46,15 @@ ROUTES: Sequence[Entry] = (
 )
 
 
-def create_app(gateway: Gateway | None = None) -> ASGIApp:
+def create_app(gateway: Gateway | None = None, *, close: bool = False) -> ASGIApp:
     """Make an ASGI application of a gateway; it can be served, or mounted under any prefix.
 
-    A gateway that is given is closed by whoever made it; without one the configuration is
-    discovered (`uvicorn --factory aigateway.asgi:create_app`) and the gateway is closed with the
-    server. Raises ConfigurationError.
+    A gateway that is given is closed by whoever made it, unless `close` says with the server;
+    without one the configuration is discovered (`uvicorn --factory aigateway.asgi:create_app`)
+    and the gateway is closed with the server. Raises ConfigurationError.
     """
-    owned = gateway is None
-    gateway = gateway or Gateway.from_config()
-    return App(gateway, owned=owned, routes=ROUTES)
+    owned = close or gateway is None
+    return App(gateway or Gateway.from_config(), owned=owned, routes=ROUTES)
 
 
 class App:
@@ -177,4 +176,4 @@ def _line(request: Incoming) -> str:
         "status": request.status,
         "ms": round((time.monotonic() - request.started) * 1000, 1),
     }
-    return to_json(line).decode()
+    return json_line(line)

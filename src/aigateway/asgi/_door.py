@@ -38,6 +38,16 @@ class Door:
             raise Forbidden(
                 "this gateway has no client keys and the request came through a proxy. Configure [[callers.keys]]."
             )
+        host = urlsplit(f"//{request.headers.get('host', 'localhost')}").hostname or ""
+        if (
+            client is not None
+            and client[0] != "testclient"
+            and not is_loopback(host)
+            and not host.endswith(".localhost")
+        ):
+            raise Forbidden(
+                "this gateway has no client keys, so it answers to this machine's names only (localhost, 127.0.0.1)."
+            )
         origin = request.headers.get("origin")
         if origin and not is_loopback(urlsplit(origin).hostname or ""):
             raise Forbidden("this gateway has no client keys, so it does not answer other sites' pages.")

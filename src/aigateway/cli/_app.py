@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from ..config import read_dotenv
-from ..errors import ConfigurationError, GatewayError, RequestError, Unauthenticated
+from ..errors import ConfigurationError, GatewayError, NoAnswer, ProviderError, RequestError
 from . import _ask, _check, _demo, _models, _plugins, _sandbox, _serve
 
 __all__ = ["app", "run"]
@@ -54,9 +54,12 @@ def common(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; give its exit code."""
-    debug = "--debug" in arguments
+    words = list(arguments)
+    end = words.index("--") if "--" in words else len(words)
+    own, after = words[:end], words[end:]
+    debug = "--debug" in own
     try:
-        app(list(arguments), prog_name="aigateway")
+        app([*(word for word in own if word != "--debug"), *after], prog_name="aigateway")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
     except KeyboardInterrupt:
@@ -76,10 +79,7 @@ def _report(error: Exception) -> int:
         typer.echo(f"error: {type(error).__name__}: {error}. Run with --debug for the traceback.", err=True)
         return 1
     typer.echo(f"error: {error.message}", err=True)
-    if isinstance(error, ConfigurationError):
-        return 3
-    if isinstance(error, RequestError) and not isinstance(error, Unauthenticated):
-        return 2
-    if error.decision is not None:
+    if error.decision is not None and not isinstance(error, RequestError):
         typer.echo(error.decision.explain(), err=True)
-    return 4
+    codes = ((ConfigurationError, 3), (RequestError, 2), (ProviderError, 4), (NoAnswer, 4))
+    return next((code for kind, code in codes if isinstance(error, kind)), 1)

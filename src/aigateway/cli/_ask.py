@@ -23,7 +23,7 @@ def ask(
     as_json: AsJSON = False,
     system: Annotated[str, typer.Option(help="A system message.")] = "",
 ) -> None:
-    """Ask once; the answer goes to stdout, who answered and why to stderr."""
+    """Ask once, say who answered and why."""
     text = sys.stdin.read() if prompt == "-" else prompt
     if not text.strip():
         raise RequestError("the prompt is empty. Say what to ask.")

@@ -15,8 +15,8 @@ __all__ = ["check"]
 
 
 def check(config: Config = None, as_json: AsJSON = False) -> None:
-    """Print routes, targets, key counts, guards, and what deserves a look."""
-    settings = settings_with_providers(config)
+    """Build the gateway, send nothing."""
+    settings = settings_with_providers(config, way_on="run `aigateway demo`")
     gateway = Gateway(settings)
     report = _report(gateway)
     if as_json:

@@ -26,7 +26,7 @@ TOOL = {
 
 
 def demo() -> None:
-    """Answer from four vendors, then with one of them down; no key, nothing leaves this machine."""
+    """Show failover on local stand-ins."""
     run_async(_demo)
 
 

@@ -17,7 +17,7 @@ __all__ = ["models"]
 
 
 def models(config: Config = None, as_json: AsJSON = False) -> None:
-    """List routes and models of the configured providers; without any, of all installed plug-ins."""
+    """List routes and models."""
     settings = load(config)
     gateway = Gateway(settings_with_providers(config) if settings.providers else _everything())
     routes = {name: [str(target) for target in targets] for name, targets in gateway.parts.names.routes.items()}

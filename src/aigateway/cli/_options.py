@@ -11,10 +11,10 @@ import anyio
 import typer
 
 from ..config import VENDORS, Settings, load
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, RequestError
 from ..gateway import Gateway
 
-__all__ = ["AsJSON", "Config", "UseSandbox", "gateway_for", "run_async", "settings_with_providers"]
+__all__ = ["AsJSON", "Config", "UseSandbox", "gateway_for", "refuse_both", "run_async", "settings_with_providers"]
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="A configuration file.", show_default=False)]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -30,7 +30,7 @@ def run_async(function: Callable[[], Awaitable[T]]) -> T:
         raise typer.Exit(130) from None
 
 
-def settings_with_providers(config: Path | None) -> Settings:
+def settings_with_providers(config: Path | None, *, way_on: str = "run the same command with --sandbox") -> Settings:
     """Read settings. Raises ConfigurationError, naming both ways on, when no provider is there."""
     settings = load(config)
     for warning in settings.warnings:
@@ -39,9 +39,15 @@ def settings_with_providers(config: Path | None) -> Settings:
         names = ", ".join(variable for _, variable, _ in VENDORS)
         raise ConfigurationError(
             f"no vendor key was found in {settings.origin}. Set one of {names} (or list providers in aigateway.toml), "
-            "or run the same command with --sandbox to try it on local stand-in vendors."
+            f"or {way_on} to try it on local stand-in vendors."
         )
     return settings
+
+
+def refuse_both(config: Path | None) -> None:
+    """Refuse --config beside --sandbox: one of them would be ignored."""
+    if config is not None:
+        raise RequestError("--config and --sandbox exclude each other. Leave one out.")
 
 
 @asynccontextmanager
@@ -51,6 +57,7 @@ async def gateway_for(config: Path | None, *, sandbox: bool) -> AsyncIterator[Ga
         async with Gateway(settings_with_providers(config)) as gateway:
             yield gateway
         return
+    refuse_both(config)
     from ..testing.sandbox import Sandbox
     from ._standins import sandbox_settings
 

@@ -13,7 +13,7 @@ __all__ = ["plugins"]
 
 
 def plugins(as_json: AsJSON = False) -> None:
-    """List every installed plug-in; a broken one is named with its reason, the others work."""
+    """List plug-ins; name the broken ones."""
     listing = Registry().listing()
     if as_json:
         rows = [
@@ -23,7 +23,8 @@ def plugins(as_json: AsJSON = False) -> None:
         typer.echo(json.dumps(rows, indent=2))
         return
     for plugin in listing:
-        typer.echo(f"{plugin.name:<16} {plugin.kind:<9} {plugin.distribution} {plugin.version:<10} {plugin.state}")
+        source = f"{plugin.distribution} {plugin.version}"
+        typer.echo(f"{plugin.name:<16} {plugin.kind:<9} {source:<32} {plugin.state}")
         if plugin.reason:
             typer.echo(f"    {plugin.reason}")
     if not listing:

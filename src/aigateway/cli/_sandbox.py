@@ -8,10 +8,12 @@ from typing import Annotated
 import anyio
 import typer
 
-from ..errors import RequestError
+from ..errors import GatewayError, RequestError
 from ._options import run_async
 
 __all__ = ["sandbox"]
+
+HIGHEST = 65_531
 
 
 def sandbox(
@@ -19,7 +21,9 @@ def sandbox(
     write_config: Annotated[Path | None, typer.Option(help="Write an aigateway.toml that points at them.")] = None,
     port: Annotated[int, typer.Option(help="The first of five ports in a row; 0 takes free ones.", min=0)] = 0,
 ) -> None:
-    """Run stand-ins for DeepSeek, MiniMax, OpenAI and Groq on loopback until Ctrl-C."""
+    """Run local stand-ins for four vendors."""
+    if port > HIGHEST:
+        raise RequestError(f"--port {port} is too high: five ports in a row are taken, so choose {HIGHEST} or less")
     faults = [_fault(text) for text in fault or []]
     run_async(lambda: _run(faults, write_config, port))
 
@@ -37,7 +41,10 @@ async def _run(faults: list[tuple[str, str]], write_config: Path | None, port: i
                 raise RequestError(f"--fault {vendor}={name}: {error.args[0]}") from None
         typer.echo("Local stand-in vendors; Ctrl-C stops them.\n" + describe(standins))
         if write_config is not None:
-            await anyio.Path(write_config).write_text(sandbox_toml(standins), encoding="utf-8")
+            try:
+                await anyio.Path(write_config).write_text(sandbox_toml(standins), encoding="utf-8")
+            except OSError as error:
+                raise GatewayError(f"{write_config} cannot be written: {error.strerror}. Name another file.") from None
             typer.echo(f"Wrote {write_config}: try  aigateway ask --config {write_config} smart hi")
         await anyio.sleep_forever()
 

@@ -15,7 +15,7 @@ import typer
 from ..config import Settings, load
 from ..errors import ConfigurationError, GatewayError, RequestError
 from ._logging import configure_logging
-from ._options import Config, UseSandbox, run_async, settings_with_providers
+from ._options import Config, UseSandbox, refuse_both, run_async, settings_with_providers
 
 if TYPE_CHECKING:
     import uvicorn
@@ -36,12 +36,13 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes to serve with.")] = 1,
     sandbox: UseSandbox = False,
 ) -> None:
-    """Serve OpenAI's API over the configured providers until SIGTERM or Ctrl-C."""
+    """Serve OpenAI's API until SIGTERM."""
     if find_spec("uvicorn") is None or find_spec("starlette") is None:
         raise ConfigurationError("the server is not installed. Install it with: pip install 'aigateway[server]'")
     if sandbox:
         if workers > 1:
             raise RequestError("--sandbox runs with one worker. Leave --workers out.")
+        refuse_both(config)
         run_async(lambda: _serve_sandbox(host, port))
         return
     settings = settings_with_providers(config)
@@ -60,7 +61,7 @@ async def _serve_sandbox(host: str | None, port: int | None) -> None:
     from ._standins import describe, sandbox_settings
 
     async with Sandbox() as standins:
-        settings = sandbox_settings(standins)
+        settings = sandbox_settings(standins, os.environ)
         listener = _listen(settings, host, port)
         configure_logging(settings)
         _announce(settings, listener)
@@ -99,7 +100,7 @@ def _app(settings: Settings) -> ASGIApp:
     from ..gateway import Gateway
     from ..types import ChatRequest
 
-    app = create_app(Gateway(with_guard(settings, "log")))
+    app = create_app(Gateway(with_guard(settings, "log")), close=True)
     ChatRequest.parse({"messages": [{"role": "user", "content": "warm up"}]})  # not the first caller's to wait for
     # What was built lives as long as the process: out of the collector's sight, and it looks less often.
     gc.collect()
@@ -130,13 +131,13 @@ def _listen(settings: Settings, host: str | None, port: int | None) -> socket.so
 
     host = host or settings.server.host
     port = settings.server.port if port is None else port
-    if not settings.callers.keys and not is_loopback(host):
-        raise ConfigurationError(
-            f"listening on {host} without client keys would let anybody spend your money. Set "
-            "AI_GATEWAY_GATEWAY_API_KEY (or [[callers.keys]]), or listen on 127.0.0.1."
-        )
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        if not settings.callers.keys and not is_loopback(str(address[0])):
+            raise ConfigurationError(
+                f"listening on {host} without client keys would let anybody spend your money. Set "
+                "AI_GATEWAY_GATEWAY_API_KEY (or [[callers.keys]]), or listen on 127.0.0.1."
+            )
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)

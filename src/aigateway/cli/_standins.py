@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..config import VENDORS, Settings, as_sandbox, parse
+from ..config import VENDORS, Context, Settings, apply_environment, as_sandbox, parse
 
 if TYPE_CHECKING:
     from ..testing.sandbox import Sandbox
@@ -12,10 +13,15 @@ if TYPE_CHECKING:
 __all__ = ["describe", "sandbox_settings", "sandbox_toml"]
 
 
-def sandbox_settings(sandbox: Sandbox, server: dict[str, Any] | None = None) -> Settings:
-    """Build what environment-only mode builds, with the stand-ins' addresses and key."""
-    data = {**_tables(sandbox), "server": server or {}}
-    return as_sandbox(parse(data))
+def sandbox_settings(sandbox: Sandbox, environ: Mapping[str, str] | None = None) -> Settings:
+    """Build what environment-only mode builds, with the stand-ins' addresses and key.
+
+    `environ` may say how to listen and which client keys to ask for.
+    """
+    environ = environ or {}
+    data = _tables(sandbox)
+    warnings = apply_environment(data, environ)
+    return as_sandbox(parse(data, Context(environ), warnings))
 
 
 def sandbox_toml(sandbox: Sandbox) -> str:

@@ -1,6 +1,6 @@
 """TOML and environment to frozen Settings, which know where each value came from."""
 
-from ._environment import VENDORS
+from ._environment import VENDORS, apply_environment
 from ._load import FILE_NAME, as_sandbox, load, parse, read_dotenv, with_guard
 from ._origin import Context
 from ._problems import unknown_setting
@@ -12,6 +12,7 @@ __all__ = [
     "Context",
     "ProviderSettings",
     "Settings",
+    "apply_environment",
     "as_sandbox",
     "load",
     "parse",

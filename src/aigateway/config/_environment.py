@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -46,7 +47,7 @@ def apply_environment(data: dict[str, Any], environ: Mapping[str, str]) -> list[
     warnings = []
     for variable, value in sorted(environ.items()):
         name = variable.removeprefix(PREFIX)
-        if name == variable or not value:
+        if name == variable or not value or OF_KUBERNETES.match(f"{name}={value}"):
             continue
         if name in SETTINGS:
             _set(data, SETTINGS[name], variable, value)
@@ -62,12 +63,15 @@ def apply_environment(data: dict[str, Any], environ: Mapping[str, str]) -> list[
 
 
 def _keys(environ: Mapping[str, str], variable: str) -> list[dict[str, Any]]:
-    """Read one or several comma-separated keys; each of several is its own reference."""
-    name = variable if environ.get(variable) else PREFIX + variable
-    values = [value.strip() for value in environ.get(name, "").split(",") if value.strip()]
-    if len(values) == 1:
-        return [{"secret": f"env:{name}"}]
-    return [{"secret": value, "allow_literal": True} for value in values]
+    """Read one or several comma-separated keys; several have no variable of their own to refer to."""
+    for name in (variable, PREFIX + variable):
+        text = environ.get(name, "").strip()
+        values = [value.strip() for value in text.split(",") if value.strip()]
+        if values == [text]:
+            return [{"secret": f"env:{name}"}]
+        if values:
+            return [{"secret": value, "allow_literal": True} for value in values]
+    return []
 
 
 def _text(value: str) -> str:
@@ -95,6 +99,8 @@ SETTINGS: Mapping[str, Setting] = {
     "PLUGINS": (("plugins",), _names, "plug-in names, comma-separated"),
 }
 CALLERS = {"GATEWAY_API_KEY": ("gateway", ["chat"]), "ADMIN_API_KEY": ("operator", ["chat", "admin"])}
+# What Kubernetes gives every container beside a service named ai-gateway.
+OF_KUBERNETES = re.compile(r"SERVICE_(HOST|PORT)|PORT_\d+_|PORT=tcp://")
 READ_ELSEWHERE = {"CONFIG", "LOG_LEVEL", *(variable for _, variable, _ in VENDORS)}
 LATER = {
     "RATE_LIMIT_REQUESTS": "rate limits are not built yet",
@@ -119,7 +125,10 @@ def _set(data: dict[str, Any], setting: Setting, variable: str, value: str) -> N
 
 
 def _add_caller(data: dict[str, Any], name: str, scopes: list[str], variable: str) -> None:
-    keys = data.setdefault("callers", {}).setdefault("keys", [])
+    table = data.setdefault("callers", {})
+    keys = table.setdefault("keys", []) if isinstance(table, dict) else None
+    if not isinstance(keys, list):
+        return  # the file is wrong there, and will be told so
     reference = f"env:{variable}"
     if not any(key.get("secret") == reference or key.get("name") == name for key in keys if isinstance(key, dict)):
         keys.append({"name": name, "secret": reference, "scopes": scopes})

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import ConfigurationError
+from ..secrets import Secret
 from ._environment import apply_environment, environment_only
 from ._origin import Context
 from ._problems import explain, parse_toml
@@ -87,7 +88,10 @@ def read_dotenv(environ: Mapping[str, str], folder: Path | None = None) -> dict[
     from dotenv import dotenv_values
 
     path = (folder or Path.cwd()) / ".env"
-    values = dotenv_values(path) if path.is_file() else {}
+    try:
+        values = dotenv_values(path) if path.is_file() else {}
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path.name} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
     return {**{name: value for name, value in values.items() if value is not None}, **environ}
 
 
@@ -114,11 +118,24 @@ def _check_names(settings: Settings) -> None:
                     f"{settings.locate('routes', name, 'targets', index)}: routes.{name} has the target {target.to!r}, "
                     f"but no provider {provider!r} is configured. {_nearest(provider, list(settings.providers))}"
                 )
+    _check_client_keys(settings)
     if settings.fallback and settings.fallback not in settings.routes:
         raise ConfigurationError(
             f"{settings.locate('fallback')}: fallback names the route {settings.fallback!r}, which does not exist. "
             f"{_nearest(settings.fallback, list(settings.routes))}"
         )
+
+
+def _check_client_keys(settings: Settings) -> None:
+    """Refuse one secret for two callers: nobody could tell them apart."""
+    seen: dict[Secret, str] = {}
+    for index, key in enumerate(settings.callers.keys):
+        if key.secret in seen:
+            raise ConfigurationError(
+                f"{settings.locate('callers', 'keys', index)}: the callers.keys {seen[key.secret]!r} and {key.name!r} "
+                "have the same secret. Give each its own."
+            )
+        seen[key.secret] = key.name
 
 
 def _nearest(name: str, names: list[str]) -> str:

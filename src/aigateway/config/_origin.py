@@ -21,10 +21,10 @@ WORD = re.compile(r"""[A-Za-z0-9_-]+|"([^"]*)"|'([^']*)'""")
 class Context:
     """What reading settings may look at: an environment, a folder for relative files, the text."""
 
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     base: Path | None = None
     origin: str = "the given settings"
-    text: str = ""
+    text: str = field(default="", repr=False)
 
     def where(self, path: Names) -> str:
         """Say where a setting stands, such as `aigateway.toml, line 7`."""
@@ -34,12 +34,14 @@ class Context:
 
 def line_of(text: str, path: Names) -> int | None:
     """Find the line of a setting, or of the nearest thing around it that is written down."""
-    best: tuple[int, int] | None = None
+    best = deepest = inside = 0
     for number, written in _written(text):
         depth = _agreement(written, path)
-        if depth and depth == len(written) and (best is None or depth > best[0]):
-            best = (depth, number)
-    return best[1] if best else None
+        if depth == len(written) and depth > deepest:
+            deepest, best = depth, number
+        elif depth == len(path) and not inside:
+            inside = number  # the first thing written inside of it
+    return best or inside or None
 
 
 def _written(text: str) -> list[tuple[int, list[str | int]]]:
@@ -47,7 +49,13 @@ def _written(text: str) -> list[tuple[int, list[str | int]]]:
     found: list[tuple[int, list[str | int]]] = []
     table: list[str | int] = []
     counts: dict[tuple[str | int, ...], int] = {}
+    inside = False  # a text of several lines, where nothing is a setting
     for number, line in enumerate(text.splitlines(), 1):
+        opens = (line.count('"""') + line.count("'''")) % 2 == 1
+        if inside:
+            inside = not opens
+            continue
+        inside = opens
         if header := HEADER.match(line):
             table = list(_words(header[2]))
             if header[1] == "[[":

@@ -32,7 +32,9 @@ def parse_toml(text: str, origin: str) -> dict[str, Any]:
 
 def explain(error: ValidationError, model: type[BaseModel], context: Context) -> ConfigurationError:
     """Turn the first problem into one line."""
-    first = error.errors(include_url=False, include_input=False)[0]
+    problems = error.errors(include_url=False, include_input=False)
+    # A misspelt name is also a missing one; the misspelling is what a person wants to hear of.
+    first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     path = _without_unions(first["loc"])
     if first["type"] == "extra_forbidden":
         return unknown_setting(path, _allowed(model, path[:-1]), context)
@@ -40,8 +42,25 @@ def explain(error: ValidationError, model: type[BaseModel], context: Context) ->
     name = dotted(path) or "the settings"
     if first["type"] == "missing":
         return ConfigurationError(f"{where}: {name} is missing. Add it.")
-    reason = first["msg"].removeprefix("Value error, ")
-    return ConfigurationError(f"{where}: {name}: {reason}")
+    return ConfigurationError(f"{where}: {name}: {_reason(first['type'], first['msg'])}")
+
+
+# What pydantic calls them, and what people do.
+WORDS = {
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "list_type": "must be a list",
+    "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "too_short": "must not be empty",
+}
+
+
+def _reason(kind: str, message: str) -> str:
+    message = message.removeprefix("Value error, ").replace("Input should be", "must be")
+    return WORDS.get(kind, message[0].lower() + message[1:])
 
 
 def unknown_setting(path: Names, allowed: Sequence[str], context: Context) -> ConfigurationError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationInfo
 
 from ..errors import ConfigurationError
 from ..secrets import Secret, resolve
@@ -51,13 +51,19 @@ class KeySettings(Table):
     weight: Annotated[int, Field(ge=1)] = 1
 
 
+def _with_scheme(url: str) -> str:
+    if not url.startswith(("https://", "http://")):
+        raise ValueError(f"must begin with https:// or http://, not {url[:40]!r}")
+    return url
+
+
 class ProviderSettings(Table):
     """One provider; names that are not here are the plug-in's own settings."""
 
     model_config = ConfigDict(extra="allow")
 
     type: str = ""
-    base_url: str | None = None
+    base_url: Annotated[str, AfterValidator(_with_scheme)] | None = None
     keys: list[KeySettings] = []
     rotation: Literal["round_robin"] = "round_robin"
 

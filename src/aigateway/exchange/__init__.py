@@ -1,9 +1,10 @@
 """One exchange with one provider: send, timers, stream engine, commit, cancellation, settling."""
 
+from ._chunks import Chunks
 from ._exchange import Exchange
 from ._io import IO
 from ._open import answered, open_exchange
 from ._source import chunks_of
 from ._timer import Timer, timer_for
 
-__all__ = ["IO", "Exchange", "Timer", "answered", "chunks_of", "open_exchange", "timer_for"]
+__all__ = ["IO", "Chunks", "Exchange", "Timer", "answered", "chunks_of", "open_exchange", "timer_for"]

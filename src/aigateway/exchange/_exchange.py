@@ -12,10 +12,10 @@ from typing import Protocol
 
 import anyio
 
-from ..errors import GatewayError, ProviderError, StreamInterrupted, WireError
+from ..errors import GatewayError, Kind, ProviderError, StreamInterrupted, WireError
 from ..secrets import Secret
 from ..types import Call, Chunk, Decision, Outcome, Reply, Step, Target, Timeouts, Usage
-from ._failures import from_wire, placed
+from ._failures import BROKE, from_wire, placed
 from ._io import IO
 from ._source import Broken, Source, WireSource
 from ._timer import expired
@@ -32,7 +32,6 @@ class Settles(Protocol):
 
     def settle(self, outcome: Outcome) -> None:
         """Take note of the end."""
-        ...
 
 
 class Exchange:
@@ -43,7 +42,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_error", "_heard", "_held", "_io", "_key", "_on_close", "_ready", "_source", "_texts", "_wait",
+        "_error", "_heard", "_held", "_io", "_key", "_on_close", "_paused", "_ready", "_source", "_texts", "_wait",
         "call", "collect", "first_content", "outcome", "reply", "started", "target", "timer",
     )  # fmt: skip  # one object per request
 
@@ -59,7 +58,7 @@ class Exchange:
         self._key = key
         self._wait = wait
         self.started = io.clock.now()
-        self._heard = self.started
+        self._heard = self._paused = self.started
         self._source: Source | None = None
         self._ready: deque[list[Chunk]] = deque()
         self._error: ProviderError | None = None
@@ -82,12 +81,15 @@ class Exchange:
     async def follow(self, source: Source) -> None:
         """Read a stream up to its first content. Raises ProviderError while nothing is promised."""
         self._source = source
+        self._paused = self._io.clock.now()
         held: list[Chunk] = []
         while self.first_content is None:
             batch = await self._wait_for_batch()
             held.extend(batch)
             if any(chunk.has_content for chunk in batch):
                 self._commit()
+            elif source.ended:
+                raise ProviderError(Kind.STREAM_INTERRUPTED, "the stream ended without any content", remedy=BROKE)
         self._ready.append(held)
 
     def hold(self, *settles: Settles) -> None:
@@ -144,17 +146,19 @@ class Exchange:
             return []
         limit = self.timeouts.silence if committed else self.timeouts.first_content
         now = self._io.clock.now()
+        self._heard += now - self._paused  # a reader who takes his time does not make the vendor silent
         left = min(self._heard + limit, self.call.deadline) - now
         try:
             return await self.timer.within(max(left, 0.0), lambda: source.read(committed))
         except TimeoutError:
-            raise expired(
-                self.call, self._io.clock.now(), "further content" if committed else "first content", limit
-            ) from None
+            what = "further content" if committed else "first content"
+            raise expired(self.call, self._io.clock.now(), what, limit) from None
         except WireError as error:
             raise from_wire(error) from None
         except Broken as broken:
             return self._keep_before(broken, committed)
+        finally:
+            self._paused = self._io.clock.now()
 
     def _keep_before(self, broken: Broken, committed: bool) -> list[Chunk]:
         """Give the chunks that came with an error; the error follows them."""
@@ -164,7 +168,7 @@ class Exchange:
         return broken.chunks
 
     def _commit(self) -> None:
-        self._heard = self._io.clock.now()
+        self._heard = self._paused = self._io.clock.now()
         self.first_content = self._heard - self.call.started
 
     def _interrupted(self, cause: ProviderError) -> StreamInterrupted:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..errors import REMEDIES, Kind, ProviderError, Remedy, Scope, WireError
+from ..errors import REMEDIES, Kind, ProviderError, Remedy, Scope, Vendor, WireError
 from ..secrets import Secret, mask
 from ..types import Target
 
-__all__ = ["from_wire", "placed"]
+__all__ = ["BROKE", "from_bug", "from_wire", "placed"]
 
 # The connection broke after the request was sent and before content: it may have been billed.
 BROKE = Remedy(True, "no", "yes", "ok", Scope.MODEL, "maybe")
@@ -20,4 +20,18 @@ def from_wire(error: WireError) -> ProviderError:
 
 def placed(error: ProviderError, target: Target, key: Secret | None) -> ProviderError:
     """Note where it happened, and take our key out of the vendor's words."""
-    return error.with_message(mask(error.message, key)).at(target.provider, target.model)
+    error.vendor = Vendor(error.vendor.status, *(word and mask(word, key, limit=128) for word in _words(error.vendor)))
+    error.param = error.vendor.param
+    error.args = (mask(error.message, key),)
+    return error.at(target.provider, target.model)
+
+
+def from_bug(error: Exception) -> ProviderError:
+    """Classify what a provider's code raised though it should not have; the bug stays its cause."""
+    failure = ProviderError(Kind.SERVER_ERROR, f"the provider failed in this process ({type(error).__name__})")
+    failure.__cause__ = error
+    return failure
+
+
+def _words(vendor: Vendor) -> tuple[str | None, str | None, str | None]:
+    return vendor.code, vendor.param, vendor.request_id

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import TypeGuard, cast
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeGuard, TypeVar, cast
 
 import anyio
 
@@ -13,13 +13,14 @@ from ..secrets import Secret
 from ..transport import HTTPResponse, read_all, read_some
 from ..types import Call, Chunk, HTTPRequest, Reply, Target, WireFailure, WireResponse
 from ._exchange import CLOSING, Exchange
-from ._failures import from_wire, placed
+from ._failures import from_bug, from_wire, placed
 from ._io import IO
 from ._source import LocalSource, WireSource, chunks_of
-from ._timer import expired
+from ._timer import Timer, expired
 
 __all__ = ["answered", "open_exchange"]
 
+T = TypeVar("T")
 # What a server on a trusted network is sent, when no key is configured for it.
 NO_KEY = Secret("none")
 
@@ -45,9 +46,9 @@ async def open_exchange(
         await exchange.drop(failure)
         raise failure from None
     except ProviderError as error:
-        failure = placed(error, target, key)
-        await exchange.drop(failure)
-        raise failure from None
+        placed(error, target, key)
+        await exchange.drop(error)
+        raise
     except BaseException as error:
         await exchange.drop(error)
         raise
@@ -65,60 +66,65 @@ async def _ask(exchange: Exchange, provider: Provider, request: HTTPRequest, io:
     call, limits = exchange.call, exchange.timeouts
     stream = call.request.stream
     limit, what = (limits.first_content, "first content") if stream else (limits.answer, "answer")
+    until = min(io.clock.now() + limit, call.deadline)
     connect = min(limits.connect, limit)
-    left = max(0.0, min(limit, call.deadline - io.clock.now()))
+    decoder = _guarded(lambda: provider.decoder(call.request)) if stream else None
     try:
-        source = await exchange.timer.within(left, lambda: _send(provider, call, request, io, connect))
+        left = until - io.clock.now()
+        response = await exchange.timer.within(left, lambda: io.transport.send(request, connect=connect))
+        if decoder is not None and 200 <= response.status < 300 and not _is_whole(response):
+            await exchange.follow(WireSource(response, decoder))
+            return
+        left = until - io.clock.now()
+        reply = await _closing(response, exchange.timer, left, lambda: _whole(provider, call, response, io))
     except TimeoutError:
         raise expired(call, io.clock.now(), what, limit) from None
-    if isinstance(source, Reply):
-        await _take(exchange, source)
-    else:
-        await exchange.follow(source)
+    await _take(exchange, reply)
 
 
-async def _send(provider: Provider, call: Call, request: HTTPRequest, io: IO, connect: float) -> Reply | WireSource:
-    """Send, and wait for the head of a stream or the whole of anything else."""
-    response = await io.transport.send(request, connect=connect)
+async def _closing(response: HTTPResponse, timer: Timer, left: float, read: Callable[[], Awaitable[Reply]]) -> Reply:
+    """Read a response and close it on every path; no limit and no cancellation cuts the closing short."""
     try:
-        if call.request.stream and 200 <= response.status < 300 and not _is_json(response):
-            return WireSource(response, provider.decoder(call.request))
-        reply = await _whole(provider, call, response, io)
+        reply = await timer.within(max(0.0, left), read)
+        await response.aclose(reusable=True)
     except BaseException:
         with anyio.move_on_after(CLOSING, shield=True):
             await response.aclose()
         raise
-    await response.aclose(reusable=True)
     return reply
 
 
 async def _whole(provider: Provider, call: Call, response: HTTPResponse, io: IO) -> Reply:
     if 200 <= response.status < 300:
-        return provider.decode(call.request, WireResponse(response.status, response.headers, await read_all(response)))
-    body = await read_some(response)
-    raise provider.classify(WireFailure(response.status, response.headers, body, at=io.clock.wall()))
+        answer = WireResponse(response.status, response.headers, await read_all(response))
+        return _guarded(lambda: provider.decode(call.request, answer))
+    failure = WireFailure(response.status, response.headers, await read_some(response), at=io.clock.wall())
+    raise _guarded(lambda: provider.classify(failure))
 
 
 async def _ask_local(exchange: Exchange, provider: LocalProvider, io: IO) -> None:
     call, limits = exchange.call, exchange.timeouts
     limit = limits.first_content if call.request.stream else limits.answer
+
+    async def ask() -> Reply | AsyncIterator[Chunk]:
+        try:
+            return await provider.answer(call.request, exchange.target)
+        except (ProviderError, WireError):
+            raise
+        except Exception as error:  # its own TimeoutError too: that is not our limit
+            raise from_bug(error) from error
+
     try:
-        left = max(0.0, min(limit, call.deadline - io.clock.now()))
-        answer = await exchange.timer.within(left, lambda: provider.answer(call.request, exchange.target))
+        answer = await exchange.timer.within(max(0.0, min(limit, call.deadline - io.clock.now())), ask)
     except TimeoutError:
         raise expired(call, io.clock.now(), "answer", limit) from None
-    except (ProviderError, WireError):
-        raise
-    except Exception as error:
-        raise ProviderError(
-            Kind.SERVER_ERROR, f"the provider failed in this process ({type(error).__name__})"
-        ) from error
     if isinstance(answer, Reply):
         await _take(exchange, answer)
-    elif call.request.stream:
+    elif call.request.stream and hasattr(answer, "__anext__"):
         await exchange.follow(LocalSource(answer))
     else:
-        raise ProviderError(Kind.PROTOCOL_ERROR, "a provider streamed where a whole answer was asked")
+        what = "streamed where a whole answer was asked" if hasattr(answer, "__anext__") else "gave no answer"
+        raise ProviderError(Kind.PROTOCOL_ERROR, f"a provider in this process {what} ({type(answer).__name__})")
 
 
 async def _take(exchange: Exchange, reply: Reply) -> None:
@@ -139,6 +145,16 @@ def is_local(provider: Provider | LocalProvider) -> TypeGuard[LocalProvider]:
     return hasattr(provider, "answer")
 
 
-def _is_json(response: HTTPResponse) -> bool:
-    """Tell whether a vendor answered a stream request with one object: an error, as a rule."""
-    return response.headers.get("content-type", "").lower().startswith("application/json")
+def _is_whole(response: HTTPResponse) -> bool:
+    """Tell whether a vendor answered a stream request with one object or a page: an error, as a rule."""
+    return response.headers.get("content-type", "").lower().startswith(("application/json", "text/html"))
+
+
+def _guarded(decode: Callable[[], T]) -> T:
+    """Run a plug-in's code: a bug in it is that provider's failure, and the next one is asked."""
+    try:
+        return decode()
+    except ProviderError:
+        raise
+    except Exception as error:
+        raise from_bug(error) from error

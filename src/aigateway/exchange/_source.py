@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
-from ..errors import Kind, ProviderError
+from ..errors import Kind, ProviderError, WireError
 from ..providers import StreamDecoder
 from ..transport import HTTPResponse, SSEDecoder
 from ..types import Chunk, Reply, Usage
+from ._failures import from_bug
 
 __all__ = ["LocalSource", "Source", "WireSource", "chunks_of"]
 
@@ -24,15 +25,12 @@ class Source(Protocol):
     @property
     def usage(self) -> Usage | None:
         """Give what was reported so far."""
-        ...
 
     async def read(self, committed: bool) -> list[Chunk]:
         """Wait once for more. Raises ProviderError or WireError."""
-        ...
 
     async def aclose(self) -> None:
         """Let go of what it reads from."""
-        ...
 
 
 class WireSource:
@@ -64,6 +62,8 @@ class WireSource:
                 chunks.extend(self._decoder.feed(event))
             except ProviderError as error:
                 self._tolerate(error, committed or any(chunk.has_content for chunk in chunks), chunks)
+            except Exception as error:
+                self._tolerate(from_bug(error), committed, chunks)
             if self._decoder.done:
                 self.ended = True
                 break
@@ -116,6 +116,12 @@ class LocalSource:
                 raise ProviderError(Kind.STREAM_INTERRUPTED, "the stream ended without a finish reason") from None
             self.ended = True
             return []
+        except (ProviderError, WireError):
+            raise
+        except Exception as error:
+            raise from_bug(error) from error
+        if not isinstance(chunk, Chunk):
+            raise ProviderError(Kind.PROTOCOL_ERROR, f"a provider in this process streamed {type(chunk).__name__}")
         self._finished = self._finished or bool(chunk.finish_reason)
         self._usage = chunk.usage or self._usage
         return [chunk]
@@ -135,8 +141,8 @@ def chunks_of(reply: Reply) -> list[Chunk]:
     for choice in reply.body["choices"]:
         index = choice.get("index", 0)
         delta = {name: value for name, value in choice["message"].items() if value is not None}
-        for number, call in enumerate(delta.get("tool_calls", ())):
-            call.setdefault("index", number)
+        if "tool_calls" in delta:
+            delta["tool_calls"] = [{"index": number, **call} for number, call in enumerate(delta["tool_calls"])]
         content.append({"index": index, "delta": delta, "finish_reason": None})
         ends.append({"index": index, "delta": {}, "finish_reason": choice.get("finish_reason") or "stop"})
     chunks = [Chunk({**head, "choices": content}), Chunk({**head, "choices": ends})]

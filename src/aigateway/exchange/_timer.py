@@ -24,11 +24,9 @@ class Timer(Protocol):
 
     async def within(self, seconds: float, function: Callable[[], Awaitable[T]]) -> T:
         """Await `function()` for at most `seconds`. Raises TimeoutError."""
-        ...
 
     def stop(self) -> None:
         """Forget the last deadline."""
-        ...
 
 
 class ScopeTimer:
@@ -73,14 +71,19 @@ class AlarmTimer:
         cancelling = task.cancelling()
         self._task = task
         try:
-            return await function()
-        except asyncio.CancelledError:
+            result = await function()
+        except BaseException as error:
             # Ours alone is a timeout; a cancellation from outside that came with it goes on.
-            if self._rang and task.uncancel() <= cancelling:
+            if self._taken_back(task, cancelling) and isinstance(error, asyncio.CancelledError):
                 raise TimeoutError from None
             raise
-        finally:
-            self._task = None
+        self._taken_back(task, cancelling)
+        return result
+
+    def _taken_back(self, task: asyncio.Task[object], cancelling: int) -> bool:
+        """Take our cancellation back, whatever became of it; tell whether it was the only one."""
+        self._task = None
+        return self._rang and task.uncancel() <= cancelling
 
     def stop(self) -> None:
         """Take the alarm away."""

@@ -22,8 +22,6 @@ class Guard(Protocol):
 
     async def enter(self, call: Call) -> None:
         """Let the call in, or not."""
-        ...
 
     async def leave(self, call: Call, outcome: Outcome) -> None:
         """See how it ended; usage is known now."""
-        ...

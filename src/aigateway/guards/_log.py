@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from ..types import Call, Outcome
 
-__all__ = ["LogGuard"]
+__all__ = ["LogGuard", "json_line"]
 
 logger = logging.getLogger("aigateway.calls")
 
@@ -33,13 +33,19 @@ class LogGuard:
         """Write the line."""
         if not logger.isEnabledFor(logging.INFO):
             return
-        logger.info("%s", to_json(line_of(call, outcome)).decode())
+        logger.info("%s", json_line(line_of(call, outcome)))
+
+
+def json_line(fields: Mapping[str, Any]) -> str:
+    """Write one line of JSON that no terminal obeys and no reader splits, whatever a caller put into it."""
+    return to_json(fields, ensure_ascii=True).decode().replace("\x7f", "\\u007f")
 
 
 def line_of(call: Call, outcome: Outcome) -> dict[str, Any]:
     """Give the line's fields."""
     steps = call.trace.steps
-    answered = next((step for step in steps if step.outcome == "complete"), None)
+    # Who held the answer when the call ended; nobody, if it never reached content.
+    answered = steps[-1] if steps and outcome.state != "failed" else None
     line: dict[str, Any] = {
         "request_id": call.id,
         "caller": call.caller.name,

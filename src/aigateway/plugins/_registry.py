@@ -51,6 +51,7 @@ class Registry:
         self._allow = None if allow is None else frozenset(allow)
         self._found: dict[str, Plugin] | None = None
         self._entries = entries
+        self._hidden: set[str] = set()
 
     def provider(self, name: str) -> ProviderRecord:
         """Load the provider plug-in `name`. Raises PluginError: unknown (nearest name) or broken (why)."""
@@ -101,12 +102,16 @@ class Registry:
         return self._records[kind, name][1]
 
     def _unknown(self, kind: str, name: str) -> PluginError:
+        if (name if kind == "provider" else f"{kind}.{name}") in self._hidden:
+            return PluginError(
+                f"the plug-in {name!r} is installed, but the allow-list (plugins, AI_GATEWAY_PLUGINS) leaves it out. "
+                "Add it there.",
+                plugin=name,
+            )
         near = get_close_matches(name, self.names(kind), 1, 0.6)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Installed: {', '.join(self.names(kind)) or 'none'}."
-        return PluginError(
-            f"no plug-in offers the {kind} {name!r}. {hint} A plug-in is installed with pip install aigateway-{name}.",
-            plugin=name,
-        )
+        installed = f"Installed: {', '.join(self.names(kind)) or 'none'}."
+        hint = f"Did you mean {near[0]!r}?" if near else f"{installed} Others come as distributions of their own."
+        return PluginError(f"no plug-in offers the {kind} {name[:64]!r}. {hint}", plugin=name)
 
     def _load(self, plugin: Plugin) -> None:
         if plugin.state != "found" or plugin.entry is None:
@@ -122,13 +127,23 @@ class Registry:
             plugin.state, plugin.reason = "broken", f"{type(error).__name__}: {error}"
 
     def _take(self, module: object, plugin: Plugin) -> None:
-        """Register a module once, and exhaust its hooks by themselves: pluggy would lose them all."""
-        if not self._manager.is_registered(module):
-            self._manager.register(module, name=plugin.name)
+        """Register a module once; all of what it offers is taken, or nothing.
+
+        Its hooks are exhausted by themselves: one that raises inside a plain pluggy call would lose
+        what every other plug-in offers.
+        """
+        if self._manager.is_registered(module):
+            return  # under another of its names
+        self._manager.register(module, name=plugin.name)
+        try:
             self._manager.check_pending()
-        for kind, hook in HOOKS.items():
-            for record in self._yielded(hook, module):
-                self._add(kind, record, plugin)
+            found = [(kind, record) for kind, hook in HOOKS.items() for record in self._yielded(hook, module)]
+            for kind, record in found:
+                self._check(kind, record, plugin)
+        except BaseException:
+            self._manager.unregister(module)
+            raise
+        self._records.update({(kind, record.name): (plugin.name, record) for kind, record in found})
 
     def _yielded(self, hook: str, module: object) -> list[Record]:
         caller = getattr(self._manager.hook, hook)
@@ -139,16 +154,15 @@ class Registry:
             for record in implementation.function()
         ]
 
-    def _add(self, kind: str, record: Record, plugin: Plugin) -> None:
+    def _check(self, kind: str, record: Record, plugin: Plugin) -> None:
         expected = ProviderRecord if kind == "provider" else GuardRecord
         if not isinstance(record, expected):
             raise TypeError(f"{HOOKS[kind]} yielded {type(record).__name__}, not {expected.__name__}")
-        owner, known = self._records.get((kind, record.name), (plugin.name, record))
-        if owner != plugin.name and known is not record:
+        owner, _ = self._records.get((kind, record.name), (plugin.name, record))
+        if owner != plugin.name:
             raise PluginError(
                 f"{owner!r} and {plugin.name!r} both offer the {kind} {record.name!r}", plugin=plugin.name
             )
-        self._records[kind, record.name] = (plugin.name, record)
 
     def _check_version(self, module: object) -> None:
         version = getattr(module, "API_VERSION", API_VERSION)
@@ -165,19 +179,21 @@ class Registry:
 
     def _plugins(self) -> dict[str, Plugin]:
         if self._found is None:
-            self._found = {}
+            found: dict[str, Plugin] = {}
             for entry in self._entries if self._entries is not None else metadata.entry_points(group=_hookspecs.GROUP):
-                self._note(entry, self._found)
+                self._note(entry, found)
+            self._found = found
         return self._found
 
     def _note(self, entry: metadata.EntryPoint, found: dict[str, Plugin]) -> None:
-        if self._allow is not None and entry.name not in self._allow:
-            return
         kind = entry.name.partition(".")[0] if "." in entry.name else "provider"
         distribution, version = (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "")
         plugin = Plugin(entry.name, distribution, version, kind, entry=entry)
+        if self._allow is not None and entry.name not in self._allow:
+            self._hidden.add(entry.name)
+            return
         other = found.get(entry.name)
-        if other is not None and other.entry != entry:
+        if other is not None and (other.entry != entry or other.distribution != distribution):
             raise PluginError(
                 f"{other.distribution} and {plugin.distribution} both claim the plug-in name {entry.name!r}. "
                 "Uninstall one of them.",

@@ -6,7 +6,6 @@ from ._dialect import Dialect
 from ._models_file import load_models, parse_models
 from ._openai import OpenAICompatible
 from ._provider import LocalProvider, Options, Provider, StreamDecoder
-from ._thinking import ThinkSplitter, split_thinking
 from ._usage import read_usage
 from ._waits import duration, wait_time
 
@@ -20,7 +19,6 @@ __all__ = [
     "Provider",
     "Rule",
     "StreamDecoder",
-    "ThinkSplitter",
     "by_status",
     "classify",
     "duration",
@@ -28,6 +26,5 @@ __all__ = [
     "parse_models",
     "read_error",
     "read_usage",
-    "split_thinking",
     "wait_time",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic_core import from_json
@@ -92,6 +92,8 @@ def classify(failure: WireFailure, body: ErrorBody, rules: Sequence[Rule]) -> Pr
     """Build the error by the first row that matches, else by status."""
     rule = next((rule for rule in rules if rule.matches(failure.status, body)), None)
     kind = rule.kind if rule else by_status(failure.status)
+    if rule is None and 200 <= failure.status < 300 and (body.message or body.code or body.type):
+        kind = Kind.SERVER_ERROR  # an error, said in a success
     wait = wait_time(failure.headers, body.message, now=failure.at)
     error = ProviderError(
         kind,
@@ -107,9 +109,9 @@ def classify(failure: WireFailure, body: ErrorBody, rules: Sequence[Rule]) -> Pr
         ),
     )
     if kind is Kind.RATE_LIMIT and wait is not None and wait > SHORT_WAIT:
-        error.with_remedy(again=False)
+        error.remedy = replace(error.remedy, again=False)
     if failure.headers.get("x-should-retry", "").lower() == "false":
-        error.with_remedy(again=False)
+        error.remedy = replace(error.remedy, again=False)
     return error
 
 

@@ -10,11 +10,10 @@ from pydantic_core import from_json
 from ..errors import Kind, ProviderError
 from ..types import Chunk, Event, Usage, WireFailure
 from ._dialect import Dialect
+from ._shape import check_finish, check_message
 from ._usage import read_usage
 
 __all__ = ["ChatDecoder"]
-
-TEXTS = ("content", "reasoning_content", "refusal")
 
 
 class ChatDecoder:
@@ -102,23 +101,10 @@ class ChatDecoder:
             delta, changed = {}, True
             choice["delta"] = delta
         changed = self.fix_delta(delta) or changed
-        for name in TEXTS:
-            if name in delta and delta[name] is not None and type(delta[name]) is not str:
-                raise ProviderError(Kind.PROTOCOL_ERROR, f"{name} is not a text")
-        if "tool_calls" in delta:
-            self._check_calls(delta["tool_calls"])
-        finish = choice.get("finish_reason")
-        if finish is not None and type(finish) is not str:
-            raise ProviderError(Kind.PROTOCOL_ERROR, "finish_reason is not a text")
-        if finish:
-            if finish in self.dialect.finish_failures:
-                raise ProviderError(self.dialect.finish_failures[finish], f"the vendor cut the answer: {finish}")
+        check_message(delta)
+        if check_finish(choice, self.dialect):
             self.finished = True
         return changed
-
-    def _check_calls(self, calls: object) -> None:
-        if calls is not None and not (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)):
-            raise ProviderError(Kind.PROTOCOL_ERROR, "tool_calls is not a list of objects")
 
     def _take_usage(self, body: dict[str, Any]) -> bool:
         """Keep reported usage for the end; tell whether the chunk had any."""

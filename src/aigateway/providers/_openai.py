@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import from_json, to_json
 
-from ..errors import ConfigurationError, Kind, ProviderError, RequestError
+from ..errors import ConfigurationError, Kind, ProviderError
 from ..secrets import Secret
 from ..types import ChatRequest, HTTPRequest, ModelInfo, Reply, Target, Usage, WireFailure, WireResponse
 from ._classify import Rule, classify, read_error
@@ -19,6 +19,7 @@ from ._decoder import ChatDecoder
 from ._dialect import Dialect
 from ._models_file import load_models
 from ._provider import Options
+from ._shape import check_finish, check_message
 from ._usage import read_usage
 
 __all__ = ["OpenAICompatible"]
@@ -75,11 +76,8 @@ class OpenAICompatible:
         notes: list[str] = []
         self._apply_table(body, notes)
         self.adapt(body, target, notes)
-        try:
-            data = to_json(body, inf_nan_mode="constants")
-        except (PydanticSerializationError, ValueError):
-            raise RequestError("the request holds a value that is not JSON; send plain data") from None
-        return HTTPRequest("POST", self.url, self._headers(key, request.stream), data, list(dict.fromkeys(notes)))
+        headers = self._headers(key, request.stream)
+        return HTTPRequest("POST", self.url, headers, to_json(body), list(dict.fromkeys(notes)))
 
     def adapt(self, body: dict[str, Any], target: Target, notes: list[str]) -> None:
         """Change a request body for this vendor beyond its table; the messages may be shared."""
@@ -161,11 +159,7 @@ class OpenAICompatible:
         message = choice["message"]
         self.fix_message(message)
         check_message(message)
-        finish = choice.get("finish_reason")
-        if finish is not None and type(finish) is not str:
-            raise ProviderError(Kind.PROTOCOL_ERROR, "finish_reason is not a text")
-        if finish and finish in self.dialect.finish_failures:
-            raise ProviderError(self.dialect.finish_failures[finish], f"the vendor cut the answer: {finish}")
+        finish = check_finish(choice, self.dialect)
         if finish == "content_filter" and not message.get("content") and not message.get("tool_calls"):
             raise ProviderError(Kind.CONTENT_POLICY, "the vendor's content filter withheld the answer")
 
@@ -197,14 +191,3 @@ class OpenAICompatible:
     def classify(self, failure: WireFailure) -> ProviderError:
         """Say what a failure means by this vendor's table, then by OpenAI's, then by status."""
         return classify(failure, read_error(failure), self._rules)
-
-
-def check_message(message: Mapping[str, Any]) -> None:
-    """Refuse a message or delta whose fields have shapes no client expects."""
-    for name in ("content", "reasoning_content", "refusal"):
-        value = message.get(name)
-        if value is not None and type(value) is not str:
-            raise ProviderError(Kind.PROTOCOL_ERROR, f"{name} is not a text")
-    calls = message.get("tool_calls")
-    if calls is not None and not (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)):
-        raise ProviderError(Kind.PROTOCOL_ERROR, "tool_calls is not a list of objects")

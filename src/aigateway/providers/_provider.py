@@ -38,11 +38,9 @@ class StreamDecoder(Protocol):
 
     def feed(self, event: Event) -> Iterable[Chunk]:
         """Read one event. Raises ProviderError for an error inside the stream."""
-        ...
 
     def end(self) -> Iterable[Chunk]:
         """Note the end of the body. Raises ProviderError if the answer was not finished."""
-        ...
 
 
 class Provider(Protocol):
@@ -55,23 +53,18 @@ class Provider(Protocol):
 
     def models(self) -> Sequence[ModelInfo]:
         """List the shipped catalogue."""
-        ...
 
     def encode(self, request: ChatRequest, key: Secret, target: Target) -> HTTPRequest:
         """Write the request in this vendor's dialect; say in `notes` what was changed."""
-        ...
 
     def decode(self, request: ChatRequest, response: WireResponse) -> Reply:
         """Read a whole body. Raises ProviderError, also for a failure inside a 200."""
-        ...
 
     def decoder(self, request: ChatRequest) -> StreamDecoder:
         """Start reading a stream."""
-        ...
 
     def classify(self, failure: WireFailure) -> ProviderError:
         """Say what a failure means and what may happen next."""
-        ...
 
 
 @runtime_checkable
@@ -83,8 +76,6 @@ class LocalProvider(Protocol):
 
     def models(self) -> Sequence[ModelInfo]:
         """List the models."""
-        ...
 
     async def answer(self, request: ChatRequest, target: Target) -> Reply | AsyncIterator[Chunk]:
         """Give a reply, or chunks when `request.stream`. Raises ProviderError."""
-        ...

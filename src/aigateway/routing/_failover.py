@@ -83,12 +83,12 @@ class Attempts:
         self._now = now
         self._random = random
         self._billable = 0
-        self._needs: Callable[[Candidate], bool] = _anyone
+        self._too_small = 0  # the largest window that was too small
 
     def __iter__(self) -> Iterator[Attempt]:
         for index, candidate in enumerate(self._candidates):
-            if not self._needs(candidate):
-                self.call.trace.dropped.append((str(candidate.target), "it cannot help with what failed before"))
+            if 0 < _window(candidate.info) <= self._too_small:
+                self.call.trace.dropped.append((str(candidate.target), "its context window is too small as well"))
                 continue
             wait: float | None = 0.0
             tries = 0
@@ -99,13 +99,16 @@ class Attempts:
                     return
                 tries += 1
                 wait = self._again(attempt.error, tries, last=index == len(self._candidates) - 1)
+                if wait is None and attempt.error.remedy.other_target == "no":
+                    return
 
     def may_go_on(self, error: ProviderError) -> bool:
         """Note a failure; tell whether anything may follow it."""
         self.failures.append(error)
         self._billable += error.may_have_cost
-        if error.remedy.other_target == "conditional":
-            self._needs = _who_can_help(error, self._candidates)
+        if error.kind is Kind.CONTEXT_LENGTH:
+            failed = next((c.info for c in self._candidates if _is_at(c, error)), None)
+            self._too_small = max(self._too_small, _window(failed))
         return error.remedy.other_target != "no" or error.remedy.again
 
     def exhausted(self) -> NoAnswer | RequestError:
@@ -137,18 +140,6 @@ class Attempts:
         if not patience or wait > patience or tries > self._retries.attempts:
             return None
         return max(wait, 0.05)
-
-
-def _anyone(candidate: Candidate) -> bool:
-    return True
-
-
-def _who_can_help(error: ProviderError, candidates: Sequence[Candidate]) -> Callable[[Candidate], bool]:
-    """Say who may follow a failure only some targets can mend."""
-    if error.kind is not Kind.CONTEXT_LENGTH:
-        return _anyone
-    failed = _window(next((c.info for c in candidates if _is_at(c, error)), None))
-    return lambda candidate: not _window(candidate.info) or _window(candidate.info) > failed
 
 
 def _is_at(candidate: Candidate, error: ProviderError) -> bool:

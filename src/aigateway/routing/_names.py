@@ -24,6 +24,7 @@ Catalogue = Mapping[str, Mapping[str, ModelInfo]]
 ANYWHERE = Routing()
 # Names callers sent, kept for a day: what a name means changes with the date only.
 REMEMBERED = 2048
+LONGEST_REMEMBERED = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,9 @@ class Names:
             self._day, self._known_names = today, {}
         found = self._known_names.get(model)
         if found is None:
-            found = self._known_names[model] = self._resolve(model, routing, today)
+            found = self._resolve(model, routing, today)
+            if len(model) <= LONGEST_REMEMBERED:
+                self._known_names[model] = found
         return found
 
     def _resolve(self, model: str, routing: Routing, today: date) -> Resolved:

@@ -15,7 +15,6 @@ class Policy(Protocol):
 
     def order(self, call: Call, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """Give the candidates, best first."""
-        ...
 
 
 class Priority:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from ..errors import ConfigurationError
 from ._secret import Secret
 
 __all__ = ["resolve"]
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 def resolve(
@@ -34,6 +37,10 @@ def resolve(
 
 def _from_environment(name: str, environ: Mapping[str, str]) -> Secret:
     value = environ.get(name, "").strip()
+    if not NAME.fullmatch(name):  # perhaps the secret itself: not to be repeated
+        raise ConfigurationError(
+            "env: must be followed by the name of an environment variable, such as env:GROQ_API_KEY."
+        )
     if not value:
         raise ConfigurationError(f"the environment variable {name} is not set or empty. Set it, or remove env:{name}.")
     return Secret(value)

@@ -8,9 +8,10 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from ..errors import Kind, WireError
+from ..errors import Kind
 from ..secrets import Secret
 from ..types import HTTPRequest
+from ._translate import AsWireErrors
 
 __all__ = ["AiohttpTransport"]
 
@@ -102,32 +103,10 @@ class AiohttpResponse:
             self._response.close()
 
 
-class WireErrors:
-    """Translate, keeping the class and never the text: a URL or a header may be in it."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, Exception):
-            raise _translate(error) from None
-
-
-def _translate(error: Exception) -> Exception:
-    name = type(error).__name__
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return WireError(Kind.CONNECT, f"could not connect ({name})")
-    if isinstance(error, TimeoutError):
-        return WireError(Kind.TIMEOUT, f"timed out ({name})")
-    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientOSError | ConnectionError):
-        return WireError(Kind.STREAM_INTERRUPTED, f"the connection broke ({name})")
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return WireError(Kind.STREAM_INTERRUPTED, f"the connection broke ({name})")
-    if isinstance(error, aiohttp.ClientError | ValueError):
-        return WireError(Kind.PROTOCOL_ERROR, f"not valid HTTP ({name})")
-    return error
-
-
-AS_WIRE_ERRORS = WireErrors()
+AS_WIRE_ERRORS = AsWireErrors(
+    (Kind.CONNECT, [aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError]),
+    (Kind.TIMEOUT, [TimeoutError]),
+    (Kind.STREAM_INTERRUPTED, [aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, aiohttp.ClientOSError]),
+    (Kind.STREAM_INTERRUPTED, [ConnectionError, RuntimeError]),  # RuntimeError: closed under a reader
+    (Kind.PROTOCOL_ERROR, [aiohttp.ClientError, ValueError]),
+)

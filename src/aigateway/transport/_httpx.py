@@ -7,9 +7,10 @@ from contextlib import suppress
 
 import httpx2 as httpx
 
-from ..errors import Kind, WireError
+from ..errors import Kind
 from ..secrets import Secret
 from ..types import HTTPRequest
+from ._translate import AsWireErrors
 
 __all__ = ["HttpxTransport"]
 
@@ -99,30 +100,10 @@ class HttpxResponse:
                 pass
 
 
-class WireErrors:
-    """Translate, keeping the class and never the text: a URL or a header may be in it."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, Exception):
-            raise _translate(error) from None
-
-
-def _translate(error: Exception) -> Exception:
-    name = type(error).__name__
-    if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError | httpx.PoolTimeout | httpx.ProxyError):
-        return WireError(Kind.CONNECT, f"could not connect ({name})")
-    if isinstance(error, httpx.TimeoutException):
-        return WireError(Kind.TIMEOUT, f"timed out ({name})")
-    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
-        return WireError(Kind.STREAM_INTERRUPTED, f"the connection broke ({name})")
-    if isinstance(error, httpx.HTTPError | httpx.StreamError | httpx.InvalidURL):
-        return WireError(Kind.PROTOCOL_ERROR, f"not valid HTTP ({name})")
-    return error
-
-
-AS_WIRE_ERRORS = WireErrors()
+AS_WIRE_ERRORS = AsWireErrors(
+    (Kind.CONNECT, [httpx.ConnectTimeout, httpx.ConnectError, httpx.PoolTimeout, httpx.ProxyError]),
+    (Kind.TIMEOUT, [httpx.TimeoutException]),
+    (Kind.STREAM_INTERRUPTED, [httpx.NetworkError, httpx.RemoteProtocolError]),
+    (Kind.PROTOCOL_ERROR, [httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, ValueError]),
+    (Kind.STREAM_INTERRUPTED, [RuntimeError]),  # closed under a reader
+)

@@ -18,11 +18,9 @@ class HTTPResponse(Protocol):
 
     async def read(self) -> bytes:
         """Give the next decoded bytes as they arrive, b"" at the end. Raises WireError."""
-        ...
 
     async def aclose(self, *, reusable: bool = False) -> None:
         """Let the connection go: back to the pool if `reusable` and the body was read to its end."""
-        ...
 
 
 class Transport(Protocol):
@@ -35,8 +33,6 @@ class Transport(Protocol):
 
     async def send(self, request: HTTPRequest, *, connect: float) -> HTTPResponse:
         """Send `request` and wait for the head of the answer; `connect` bounds the connecting."""
-        ...
 
     async def aclose(self) -> None:
         """Close idle connections."""
-        ...

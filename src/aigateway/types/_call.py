@@ -20,15 +20,12 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Give monotonic seconds."""
-        ...
 
     def wall(self) -> float:
         """Give seconds since the epoch."""
-        ...
 
     async def sleep(self, seconds: float, /) -> None:
         """Wait."""
-        ...
 
 
 @dataclass(slots=True)

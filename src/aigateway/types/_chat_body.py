@@ -49,7 +49,7 @@ class ChatBody(TypedDict):
 
     __pydantic_config__ = STRICT  # type: ignore[misc]  # as above
     messages: Annotated[list[Message], Field(min_length=1, max_length=4096)]
-    model: NotRequired[str | None]
+    model: NotRequired[Annotated[str, Field(max_length=512)] | None]
     stream: NotRequired[bool | None]
     stream_options: NotRequired[StreamOptions | None]
     temperature: NotRequired[Annotated[float, Field(ge=0, le=2)] | None]

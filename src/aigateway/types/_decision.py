@@ -29,6 +29,8 @@ class Step(NamedTuple):
         took = f"{self.seconds * 1000:.0f} ms"
         if self.outcome == "complete":
             return f"{self.target} answered in {took}{waited}."
+        if self.outcome == "cancelled":
+            return f"{self.target} was given up after {took}{waited}."
         reason = f": {self.reason.rstrip('.')}" if self.reason else ""
         return f"{self.target} failed after {took}{waited} with {self.outcome}{reason}."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ._usage import Usage
 
@@ -12,18 +12,59 @@ if TYPE_CHECKING:
 
 __all__ = ["Chunk", "Reply"]
 
+# What a delta may bring that counts as content; a role alone does not.
+CONTENT = ("content", "reasoning_content", "tool_calls", "refusal", "audio", "function_call")
 
-class Reply:
+
+class Answer:
+    """Hold plain data in OpenAI's shape; `part` names what its choices carry."""
+
+    __slots__ = ("body",)
+    part: ClassVar[str]
+
+    def __init__(self, body: dict[str, Any]) -> None:
+        self.body = body
+
+    @property
+    def text(self) -> str:
+        """Give the first choice's text; empty where it has none."""
+        return self._first().get("content") or ""
+
+    @property
+    def reasoning(self) -> str:
+        """Give the first choice's reasoning."""
+        return self._first().get("reasoning_content") or ""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Say why the first choice ended; None while it goes on."""
+        choices = self.body["choices"]
+        return choices[0].get("finish_reason") if choices else None
+
+    def model_dump(self) -> dict[str, Any]:
+        """Give plain data, as pydantic models do."""
+        return self.body
+
+    def _first(self) -> dict[str, Any]:
+        choices = self.body["choices"]
+        return choices[0].get(self.part) or {} if choices else {}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(finish_reason={self.finish_reason!r}, text={self.text[:60]!r})"
+
+
+class Reply(Answer):
     """Hold one whole answer.
 
     `body` is OpenAI's chat completion as plain data; `choices` gives typed views of it. `cost`
     is None while the price is unknown, never a silent 0.
     """
 
-    __slots__ = ("_choices", "body", "cost", "provider", "trace", "usage")
+    __slots__ = ("_choices", "cost", "provider", "trace", "usage")
+    part = "message"
 
     def __init__(self, body: dict[str, Any], usage: Usage, *, provider: str = "") -> None:
-        self.body = body
+        super().__init__(body)
         self.usage = usage
         self.provider = provider
         self.cost: int | None = None
@@ -54,47 +95,21 @@ class Reply:
             self._choices = [Choice.model_validate(choice) for choice in self.body["choices"]]
         return self._choices
 
-    @property
-    def text(self) -> str:
-        """Give the first choice's text; empty when it is a tool call or a refusal."""
-        return self._message().get("content") or ""
-
-    @property
-    def reasoning(self) -> str:
-        """Give the first choice's reasoning."""
-        return self._message().get("reasoning_content") or ""
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Say why the first choice ended."""
-        choices = self.body["choices"]
-        return choices[0].get("finish_reason") if choices else None
-
-    def model_dump(self) -> dict[str, Any]:
-        """Give plain data, as pydantic models do."""
-        return self.body
-
     def model_dump_json(self) -> bytes:
         """Give JSON."""
         from pydantic_core import to_json
 
         return to_json(self.body)
 
-    def _message(self) -> dict[str, Any]:
-        choices = self.body["choices"]
-        return choices[0].get("message") or {} if choices else {}
 
-    def __repr__(self) -> str:
-        return f"Reply(model={self.model!r}, finish_reason={self.finish_reason!r}, text={self.text[:60]!r})"
-
-
-class Chunk:
+class Chunk(Answer):
     """Hold one piece of a streamed answer.
 
     `raw` is the vendor's JSON when it needed no change and can be forwarded as it came.
     """
 
-    __slots__ = ("_choices", "body", "raw", "usage")
+    __slots__ = ("_choices", "raw", "usage")
+    part = "delta"
 
     def __init__(self, body: dict[str, Any], *, raw: bytes | None = None, usage: Usage | None = None) -> None:
         self.body = body
@@ -112,22 +127,6 @@ class Chunk:
         return self._choices
 
     @property
-    def text(self) -> str:
-        """Give the first choice's new text."""
-        return self._delta().get("content") or ""
-
-    @property
-    def reasoning(self) -> str:
-        """Give the first choice's new reasoning."""
-        return self._delta().get("reasoning_content") or ""
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Say why the first choice ended, None while it goes on."""
-        choices = self.body["choices"]
-        return choices[0].get("finish_reason") if choices else None
-
-    @property
     def is_usage(self) -> bool:
         """Tell whether it is the extra last chunk that carries usage alone."""
         return self.usage is not None and not self.body["choices"]
@@ -141,10 +140,6 @@ class Chunk:
                 return True
         return False
 
-    def model_dump(self) -> dict[str, Any]:
-        """Give plain data, as pydantic models do."""
-        return self.body
-
     def to_json(self) -> bytes:
         """Give JSON, as it came where nothing had to change."""
         if self.raw is not None:
@@ -152,14 +147,3 @@ class Chunk:
         from pydantic_core import to_json
 
         return to_json(self.body)
-
-    def _delta(self) -> dict[str, Any]:
-        choices = self.body["choices"]
-        return choices[0].get("delta") or {} if choices else {}
-
-    def __repr__(self) -> str:
-        return f"Chunk(text={self.text!r}, finish_reason={self.finish_reason!r})"
-
-
-# What a delta may bring that counts as content; a role alone does not.
-CONTENT = ("content", "reasoning_content", "tool_calls", "refusal", "audio", "function_call")

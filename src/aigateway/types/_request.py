@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
@@ -73,23 +74,30 @@ class ChatRequest:
     def parse_json(cls, data: bytes) -> ChatRequest:
         """Read a JSON body. Raises RequestError that names the field and what it must be."""
         from pydantic import ValidationError
+        from pydantic_core import from_json, to_json
 
         try:
-            body = _adapter().validate_json(data)
+            body = from_json(data, allow_inf_nan=False)
+            if b"Infinity" in to_json(body, inf_nan_mode="constants"):  # 1e999 parses; or it is a word in a text
+                _check_finite(body)
+            return cls._of(_adapter().validate_python(body))
+        except RequestError:
+            raise
         except ValidationError as error:
             raise _explain(error) from None
-        return cls._of(body)
+        except ValueError as error:
+            raise RequestError(f"the body is not JSON: {error}. Send a JSON object.", code="invalid_json") from None
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> ChatRequest:
-        """Read a mapping, as `parse_json` does."""
-        from pydantic import ValidationError
+        """Read a mapping as `parse_json` reads a body; the caller's objects are left alone."""
+        from pydantic_core import PydanticSerializationError, to_json
 
         try:
-            body = _adapter().validate_python(dict(fields))
-        except ValidationError as error:
-            raise _explain(error) from None
-        return cls._of(body)
+            data = to_json(fields, inf_nan_mode="constants")
+        except (PydanticSerializationError, ValueError, RecursionError):
+            raise RequestError("the request holds a value that is not JSON; send plain data") from None
+        return cls.parse_json(data)
 
     @classmethod
     def _of(cls, body: dict[str, Any]) -> ChatRequest:
@@ -103,8 +111,8 @@ class ChatRequest:
         if None in body.values():
             body = {name: value for name, value in body.items() if value is not None}
         routing, extra, models = (body.pop(name, None) for name in OWN)
-        if models is not None and routing is None:
-            routing = {"models": models}
+        if models is not None and (routing is None or isinstance(routing, Mapping)):
+            routing = {"models": models, **(routing or {})}
         model, stream = body.pop("model", ""), body.pop("stream", False)
         options = body.pop("stream_options", {})
         if options and not stream:
@@ -129,6 +137,14 @@ def messages_from(prompt: object) -> list[dict[str, Any]]:
     if isinstance(prompt, Sequence) and all(isinstance(message, Mapping) for message in prompt):
         return [dict(message) for message in prompt]
     raise RequestError("messages must be a string or a list of messages, each with a role", param="messages")
+
+
+def _check_finite(value: object) -> None:
+    """Refuse numbers no JSON can hold. Raises RequestError."""
+    if isinstance(value, float) and not isfinite(value):
+        raise RequestError("the request holds a number that is too large; send finite numbers", code="invalid_json")
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_finite(part)
 
 
 def _names(field: str, value: object) -> tuple[str, ...]:
@@ -156,8 +172,6 @@ def _extra(value: object) -> Mapping[str, Mapping[str, Any]]:
 def _explain(error: ValidationError) -> RequestError:
     """Name the first wrong field in the words of a person."""
     first = error.errors(include_url=False, include_input=False)[0]
-    if first["type"] == "json_invalid":
-        return RequestError(f"the body is not JSON: {first['ctx']['error']}. Send a JSON object.", code="invalid_json")
     path = _path(first["loc"])
     if not path:
         return RequestError("the body must be a JSON object with 'messages'", param=None)

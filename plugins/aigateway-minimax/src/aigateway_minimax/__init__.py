@@ -8,13 +8,14 @@ from typing import Any
 
 from aigateway.errors import ConfigurationError, ProviderError
 from aigateway.plugins import ProviderRecord, hookimpl
-from aigateway.providers import Dialect, OpenAICompatible, Options, classify, split_thinking
+from aigateway.providers import Dialect, OpenAICompatible, Options, classify
 from aigateway.types import ChatRequest, Reply, Target, WireFailure, WireResponse
 
 from ._answers import NOISE, details_text, drop_noise
 from ._errors import RULES, base_code, read_failure
 from ._history import repair, system_first
 from ._stream import MiniMaxDecoder
+from ._thinking import split_thinking
 
 __all__ = ["MiniMax", "MiniMaxV2", "aigateway_providers", "minimax"]
 

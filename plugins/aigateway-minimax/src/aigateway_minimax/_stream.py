@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from aigateway.errors import ProviderError
-from aigateway.providers import ChatDecoder, Dialect, ThinkSplitter
+from aigateway.providers import ChatDecoder, Dialect
 from aigateway.types import Chunk, WireFailure
 
 from ._answers import NOISE, details_text, drop_noise
 from ._errors import base_code
+from ._thinking import ThinkSplitter
 
 __all__ = ["MiniMaxDecoder"]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aigateway.providers import ThinkSplitter, split_thinking
+from aigateway_minimax._thinking import ThinkSplitter, split_thinking
 
 PIECE = st.one_of(
     st.sampled_from(["<think>", "</think>", "<", "think>", "</", "\n", "\n\n", " ", "a", "b c"]), st.text(max_size=5)

@@ -1,0 +1,37 @@
+"""Say what went wrong below HTTP in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import Kind, WireError
+
+__all__ = ["AsWireErrors"]
+
+WORDS = {
+    Kind.CONNECT: "could not connect",
+    Kind.TIMEOUT: "timed out",
+    Kind.STREAM_INTERRUPTED: "the connection broke",
+    Kind.PROTOCOL_ERROR: "not valid HTTP",
+}
+
+
+class AsWireErrors:
+    """Translate a client library's exceptions by the first row that fits.
+
+    The class is kept and never the text: a URL or a header may be in it. A context manager of
+    its own, because one made from a generator costs more than the translating.
+    """
+
+    __slots__ = ("_table",)
+
+    def __init__(self, *table: tuple[Kind, Sequence[type[Exception]]]) -> None:
+        self._table = [(kind, tuple(classes)) for kind, classes in table]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        for found, classes in self._table if error is not None else ():
+            if isinstance(error, classes):
+                raise WireError(found, f"{WORDS[found]} ({type(error).__name__})") from None

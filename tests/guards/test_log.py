@@ -1,0 +1,123 @@
+"""One line of JSON per call: who, where, how; never what, never a key."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aigateway.errors import Kind, ProviderError, Refusal
+from aigateway.guards import LogGuard
+from aigateway.secrets import Secret
+from aigateway.types import Call, Caller, ChatRequest, Outcome, Step, Trace, Usage
+
+pytestmark = pytest.mark.anyio
+KEY = Secret("sk-ours-0123456789abcdef")
+
+
+def a_call(asked: str = "smart") -> Call:
+    request = ChatRequest.parse({"messages": [{"role": "user", "content": "my private words"}]})
+    steps = [
+        Step("a/x", "rate_limit", key=KEY.id, reason="private reason"),
+        Step("b/y", "complete", key=KEY.id, seconds=1),
+    ]
+    return Call(request, Caller("editor", key=KEY.id), "req-1", trace=Trace(asked=asked, steps=steps))
+
+
+async def lines(call: Call, outcome: Outcome, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Let a call pass and give what was logged."""
+    caplog.clear()
+    guard = LogGuard.from_settings({})
+    with caplog.at_level(logging.INFO, "aigateway.calls"):
+        await guard.enter(call)
+        await guard.leave(call, outcome)
+    return [record.getMessage() for record in caplog.records]
+
+
+async def test_a_call_is_one_object(caplog: pytest.LogCaptureFixture) -> None:
+    """With everything an operator asks for."""
+    outcome = Outcome("complete", Usage(3, 2, 1, source="reported"), None, 1.23456, 0.5)
+    (line,) = await lines(a_call(), outcome, caplog)
+
+    assert {
+        "request_id": "req-1",
+        "caller": "editor",
+        "operation": "chat",
+        "asked": "smart",
+        "target": "b/y",
+        "key": KEY.id,
+        "outcome": "complete",
+        "attempts": 2,
+        "failed": ["a/x: rate_limit"],
+        "ms": 1234.6,
+        "first_content_ms": 500.0,
+        "usage": {"input": 3, "output": 2, "cached": 1},
+    } == json.loads(line)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(ProviderError(Kind.TIMEOUT, "private words"), "timeout"), (Refusal("full"), "rate_limit_exceeded")],
+)
+async def test_a_failure_is_told_by_its_code(error: Any, code: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Not by its words, which a vendor may have written."""
+    call = a_call()
+    call.trace.steps.clear()
+    (line,) = await lines(call, Outcome("failed", error=error), caplog)
+
+    assert (code, None, 0) == (json.loads(line)["error"], json.loads(line)["target"], json.loads(line)["attempts"])
+    assert "private" not in line
+
+
+async def test_content_and_keys_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the question, nor a vendor's reason, nor a key."""
+    (line,) = await lines(a_call(), Outcome("complete"), caplog)
+
+    assert "private" not in line
+    assert KEY.reveal() not in line
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\r\nfake line",
+        "\x1b[31mred\x1b[0m",
+        '"}{"outcome":"complete',
+        "\u2028x\u2029",
+        "\x85x",
+        "\x9b31mred",
+        "\x00\x7f",
+    ],
+    ids=ascii,
+)
+async def test_a_hostile_model_name_stays_inside_its_line(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Line ends and terminal controls of every kind are escaped."""
+    (line,) = await lines(a_call(name), Outcome("complete"), caplog)
+
+    assert name == json.loads(line)["asked"]
+    assert [line] == line.splitlines()
+    assert line.isprintable()
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_name_makes_one_json_line(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """Whatever a caller names, a log reader sees one object."""
+    import anyio
+
+    (line,) = anyio.run(lines, a_call(name), Outcome("complete"), caplog)
+
+    assert name == json.loads(line)["asked"]
+    assert "\n" not in line
+
+
+async def test_nothing_is_built_for_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Without a listener there is no line."""
+    caplog.set_level(logging.WARNING, "aigateway.calls")
+    await LogGuard().leave(a_call(), Outcome("complete"))
+
+    assert [] == caplog.records
