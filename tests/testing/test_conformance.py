@@ -28,6 +28,7 @@ class Plain(OpenAICompatible):
 
 class TestPlainConformance(ProviderConformance):
     provider = Plain
+    fixtures = Path(__file__).parent / "fixtures"
 
 
 def provider():
