@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from ipaddress import ip_address
 from typing import Any
 
+import hypothesis
 import pytest
+
+# A busy machine is no reason to fail, and CI runs the same examples every time; new ones are for developers.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 def _loopback_only(event: str, args: tuple[Any, ...]) -> None:

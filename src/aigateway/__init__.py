@@ -23,20 +23,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+_ERRORS = ("ConfigurationError", "GatewayError", "NoAnswer", "ProviderError", "RequestError", "StreamInterrupted")
 _HOME = {
-    "Caller": "types",
-    "Chunk": "types",
-    "ConfigurationError": "errors",
-    "Decision": "types",
+    **dict.fromkeys(_ERRORS, "errors"),
+    **dict.fromkeys(("Caller", "Chunk", "Decision", "Reply", "Usage"), "types"),
     "Gateway": "gateway",
-    "GatewayError": "errors",
-    "NoAnswer": "errors",
-    "ProviderError": "errors",
-    "Reply": "types",
-    "RequestError": "errors",
     "Settings": "config",
-    "StreamInterrupted": "errors",
-    "Usage": "types",
 }
 
 __all__ = [

@@ -176,6 +176,8 @@ def test_the_words_name_the_limit_that_passed(total: float, first: float) -> Non
             await ask(ScriptedTransport(Answer([1e9])), total=total, timeouts=Timeouts(first_content=first))
         return error.value.message
 
+    assume(abs(total - first) > 1e-6)  # closer than that, both have passed when either is looked at
+
     assert ("deadline" in virtually(story)) == (total <= first)
 
 

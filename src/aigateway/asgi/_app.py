@@ -96,6 +96,7 @@ class App:
             server_log.exception("request %s failed inside the gateway", request.id)
             await self._refuse(request, GatewayError("the gateway failed; the request id names it in the log"))
         finally:
+            request.scope.pop("aigateway.request", None)  # each holds the other: not left to the collector
             if self._log and access_log.isEnabledFor(logging.INFO):
                 access_log.info("%s", _line(request))
 

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from ..callers import require
 from ..errors import GatewayError
-from ..exchange import Exchange
+from ..exchange import Exchange, Ticks
 from ..gateway import Gateway
 from ..types import ChatRequest, Chunk
 from ._incoming import Incoming, error_body
@@ -25,13 +25,14 @@ class Chat:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
+        self._ticks = Ticks()
         self._prefix = "sandbox/" if gateway.settings.sandbox else ""
 
     async def __call__(self, request: Incoming) -> None:
         """Check, ask, answer; a client that leaves cancels the upstream call."""
         require(request.caller, "chat")
         asked = ChatRequest.parse_json(await request.body())
-        await while_connected(request.receive, lambda: self._answer(request, asked))
+        await while_connected(request.receive, lambda: self._answer(request, asked), self._ticks)
 
     async def _answer(self, request: Incoming, asked: ChatRequest) -> None:
         call = self._gateway.call(asked, caller=request.caller, request_id=request.id)

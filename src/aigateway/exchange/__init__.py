@@ -5,6 +5,7 @@ from ._exchange import Exchange
 from ._io import IO
 from ._open import answered, open_exchange
 from ._source import chunks_of
+from ._ticks import Ticks
 from ._timer import Timer, timer_for
 
-__all__ = ["IO", "Chunks", "Exchange", "Timer", "answered", "chunks_of", "open_exchange", "timer_for"]
+__all__ = ["IO", "Chunks", "Exchange", "Ticks", "Timer", "answered", "chunks_of", "open_exchange", "timer_for"]

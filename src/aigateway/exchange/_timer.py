@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
+from math import inf
 from typing import Protocol, TypeVar
 
 import anyio
 
 from ..errors import REMEDIES, Kind, ProviderError
 from ..types import Call
+from ._ticks import Ticks
 
 __all__ = ["Timer", "expired", "timer_for"]
 
@@ -44,17 +47,16 @@ class ScopeTimer:
 class AlarmTimer:
     """Use one alarm for all waits of an exchange, on asyncio.
 
-    A stream waits for each of its chunks; arming and disarming a timer for each would cost more
-    than decoding them. So the alarm stays where it is, and looks at the deadline when it rings:
-    not yet means it is set anew, nobody waiting means it is done.
+    The alarm stays with the ticks of its gateway from the first wait to the last; a wait only moves
+    when it is due.
     """
 
-    __slots__ = ("_alarm", "_deadline", "_loop", "_rang", "_task")
+    __slots__ = ("_loop", "_rang", "_task", "_ticks", "due")
 
-    def __init__(self) -> None:
+    def __init__(self, ticks: Ticks) -> None:
+        self.due = inf
+        self._ticks = ticks
         self._loop = asyncio.get_running_loop()
-        self._alarm: asyncio.TimerHandle | None = None
-        self._deadline = 0.0
         self._task: asyncio.Task[object] | None = None
         self._rang = False
 
@@ -63,11 +65,10 @@ class AlarmTimer:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("an exchange is used outside of a task")
-        earlier, self._deadline = self._deadline, self._loop.time() + seconds
+        if self.due == inf:
+            self._ticks.add(self, self._loop)
+        self.due = self._loop.time() + seconds
         self._rang = False
-        if self._alarm is None or self._deadline < earlier:
-            self.stop()
-            self._alarm = self._loop.call_later(seconds, self._ring)
         cancelling = task.cancelling()
         self._task = task
         try:
@@ -80,32 +81,26 @@ class AlarmTimer:
         self._taken_back(task, cancelling)
         return result
 
+    def stop(self) -> None:
+        """Take the alarm away."""
+        self.due = inf
+        self._ticks.discard(self)
+
+    def ring(self) -> None:
+        """Cancel whoever waits, once."""
+        if self._task is not None and not self._rang:
+            self._rang = True
+            self._task.cancel()
+
     def _taken_back(self, task: asyncio.Task[object], cancelling: int) -> bool:
         """Take our cancellation back, whatever became of it; tell whether it was the only one."""
         self._task = None
         return self._rang and task.uncancel() <= cancelling
 
-    def stop(self) -> None:
-        """Take the alarm away."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-
-    def _ring(self) -> None:
-        self._alarm = None
-        if self._task is None:
-            return
-        left = self._deadline - self._loop.time()
-        if left > 0:
-            self._alarm = self._loop.call_later(left, self._ring)
-        else:
-            self._rang = True
-            self._task.cancel()
-
 
 def timer_for(backend: str) -> Callable[[], Timer]:
-    """Choose by the event loop."""
-    return AlarmTimer if backend == "asyncio" else ScopeTimer
+    """Choose by the event loop; timers made by one function share their ticks."""
+    return partial(AlarmTimer, Ticks()) if backend == "asyncio" else ScopeTimer
 
 
 def expired(call: Call, now: float, what: str, limit: float) -> ProviderError:
