@@ -1,4 +1,7 @@
-"""Mount the gateway in a FastAPI application: `python embed_in_fastapi.py --sandbox --port 8000`."""
+"""Mount the gateway in a FastAPI application: `python embed_in_fastapi.py --sandbox --port 8000`.
+
+Needs FastAPI, which is no part of the gateway (`pip install fastapi`), and the extra `server`.
+"""
 
 from __future__ import annotations
 

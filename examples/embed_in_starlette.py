@@ -1,4 +1,7 @@
-"""Mount the gateway in a Starlette application: `python embed_in_starlette.py --sandbox --port 8000`."""
+"""Mount the gateway in a Starlette application: `python embed_in_starlette.py --sandbox --port 8000`.
+
+Needs the extra `server`, which brings Starlette and uvicorn.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -18,6 +19,10 @@ from aigateway.asgi._app import ROUTES
 from aigateway.config import VENDORS, Settings
 from aigateway.config._environment import CALLERS, LATER, PREFIX, READ_ELSEWHERE, SETTINGS
 from aigateway.plugins import GuardRecord, ProviderRecord, _hookspecs
+from aigateway.providers import Dialect, OpenAICompatible, Options, Rule
+from aigateway.providers._models_file import parse_models
+from aigateway.testing import load_fixtures, mismatches, play
+from aigateway.types import ModelInfo, Price
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -180,6 +185,46 @@ def test_every_route_is_documented() -> None:
     }
 
     assert {(entry.methods, entry.path, entry.access) for entry in ROUTES} == listed
+
+
+# -- how to write a provider ----------------------------------------------------------------------
+
+GUIDE = (ROOT / "docs/how-to/write-a-provider.md").read_text(encoding="utf-8")
+EXAMPLE = ROOT / "examples/your_own_provider"
+
+
+def shown(language: str) -> list[str]:
+    """Give the blocks of one language in the guide."""
+    return re.findall(rf"^```{language}\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("language", "name"), [("toml", "pyproject.toml"), ("python", "src/aigateway_yourvendor/__init__.py")]
+)
+def test_the_guide_shows_the_example(language: str, name: str) -> None:
+    """What a reader copies from the page is the example, whole, and not a part that does not build."""
+    assert (EXAMPLE / name).read_text(encoding="utf-8") in shown(language)
+
+
+def test_the_models_of_the_guide_can_be_read() -> None:
+    """The sample of models.toml makes a catalogue, and each field a model or a price may have is named."""
+    sample = next(block for block in shown("toml") if "[[models]]" in block)
+    living, retired = parse_models(tomllib.loads(sample), "yourvendor")
+    fields = {"successor_params": "params"}
+    named = {fields.get(name, name) for kind in (ModelInfo, Price) for name in kind.__dataclass_fields__}
+
+    assert living.id == retired.successor
+    assert named - {"provider"} <= set(re.findall(r"`([a-z_]+)`", section(GUIDE, "The models")))
+
+
+def test_the_fixture_of_the_guide_can_be_played(tmp_path: Path) -> None:
+    """The recorded answer on the page is one, and what it expects comes of it."""
+    (tmp_path / "no_credit.json").write_text(shown("json")[0], encoding="utf-8")
+    (fixture,) = load_fixtures(tmp_path)
+    rules = (Rule(errors.Kind.INSUFFICIENT_FUNDS, status=403, message="credit"),)
+    vendor = type("Vendor", (OpenAICompatible,), {"dialect": Dialect(base_url="https://api.example.com", errors=rules)})
+
+    assert [] == mismatches(play(vendor(Options("yourvendor")), fixture), fixture)
 
 
 # -- links --------------------------------------------------------------------------------------

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from concurrent.futures import Future
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Self
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+import anyio
+from anyio.from_thread import BlockingPortal
 
 from .gateway import Chunks as AsyncChunks
 from .gateway import Gateway as AsyncGateway
@@ -30,7 +31,7 @@ class Gateway:
 
     def __init__(self, settings: Settings, **options: Any) -> None:
         self._gateway = AsyncGateway(settings, **options)
-        self._context: AbstractContextManager[BlockingPortal] | None = None
+        self._thread: Thread | None = None
         self._portal: BlockingPortal | None = None
         self._opening = Lock()
 
@@ -49,14 +50,13 @@ class Gateway:
         self.close()
 
     def close(self) -> None:
-        """Close connections and end the thread."""
-        context, portal = self._context, self._portal
-        self._context = self._portal = None
-        if portal is not None and context is not None:
-            try:
-                portal.call(self._gateway.aclose)
-            finally:
-                context.__exit__(None, None, None)
+        """Close connections and end the thread; the gateway can be entered again."""
+        with self._opening:
+            portal, self._portal = self._portal, None
+        if portal is not None and self._thread is not None:
+            portal.call(self._gateway.aclose)
+            portal.call(portal.stop)
+            self._thread.join()
 
     def chat(self, model: str, messages: Messages, **options: Any) -> Reply:
         """Ask for a whole answer; options and errors as in `aigateway.Gateway.chat`."""
@@ -69,9 +69,20 @@ class Gateway:
     def _open(self) -> BlockingPortal:
         with self._opening:
             if self._portal is None:
-                self._context = start_blocking_portal("asyncio", name="aigateway")
-                self._portal = self._context.__enter__()
+                opened: Future[BlockingPortal] = Future()
+                # A daemon: a program that forgets to close must still be able to end.
+                self._thread = Thread(target=anyio.run, args=(_serve, opened), name="aigateway", daemon=True)
+                self._thread.start()
+                self._portal = opened.result()
+                self._portal.call(self._gateway.__aenter__)
             return self._portal
+
+
+async def _serve(opened: Future[BlockingPortal]) -> None:
+    """Run the portal until it is stopped."""
+    async with BlockingPortal() as portal:
+        opened.set_result(portal)
+        await portal.sleep_until_stopped()
 
 
 class Chunks:

@@ -104,15 +104,17 @@ class Gateway:
         self._random = Random(seed)  # noqa: S311  # jitter, not cryptography
         self._io: IO | None = None
         self._loop: object | None = None
+        self._closed = False
 
     @classmethod
     def from_config(cls, source: str | Path | Mapping[str, Any] | None = None, **options: Any) -> Self:
         """Build one from a file, a mapping, or (None) whatever `config.load` discovers."""
         from .config import load
 
-        return cls(load(source), **options)
+        return cls(load(source).with_providers(), **options)
 
     async def __aenter__(self) -> Self:
+        self._closed = False
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -120,6 +122,7 @@ class Gateway:
 
     async def aclose(self) -> None:
         """Close the connections; a stream that is still under way is interrupted."""
+        self._closed = True
         io, self._io = self._io, None
         if io is not None:
             with anyio.CancelScope(shield=True):
@@ -247,6 +250,8 @@ class Gateway:
 
     def _opened(self) -> IO:
         """Give the connections of the running event loop; a loop that is gone took its own along."""
+        if self._closed:
+            raise RuntimeError("this gateway is closed. Make a new one, or enter it again.")
         loop = _running_loop()
         if self._io is None or self._loop is not loop:
             backend = "asyncio" if loop is not None else "trio"

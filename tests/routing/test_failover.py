@@ -388,3 +388,13 @@ def test_priority_keeps_the_order() -> None:
     story = Story()
 
     assert story.candidates == list(Priority().order(story.call, story.candidates))
+
+
+def test_targets_the_bounds_leave_over_are_named() -> None:
+    """Who was not asked, because enough calls had been made, is in the decision."""
+    story = Story(targets=4, retries=Retries(attempts=3))
+    story.run(ProviderError(Kind.SERVER_ERROR, "down"))
+
+    assert ["t0", "t0", "t1"] == story.tried
+    assert ["t2", "t3"] == [target.partition("/")[0] for target, _ in story.call.trace.dropped]
+    assert all("retries.attempts" in reason for _, reason in story.call.trace.dropped)

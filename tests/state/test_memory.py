@@ -13,7 +13,10 @@ from aigateway.state import Memory
 from aigateway.types import Facts, Outcome, Target
 
 HERE = Target("a", "x")
-BLAMELESS = {"bad_request", "unsupported_param", "context_length", "content_policy", "cancelled"}
+BLAMELESS = {"bad_request", "unsupported_param", "context_length", "content_policy", "cancelled"} | {
+    "model_not_found",
+    "request_too_large",
+}
 State = Literal["complete", "interrupted", "cancelled", "failed"]
 
 

@@ -141,3 +141,46 @@ def test_fixtures_are_loaded_in_both_forms(tmp_path: Path):
     assert (loaded["whole"].response.headers, json.loads(loaded["whole"].response.body)) == ({"x-a": "1"}, {"a": 1})
     assert loaded["raw"].response.body == b"\n\n<html>"
     assert (loaded["stream"].stream, loaded["stream"].response.body) == (True, STREAM)
+
+
+@pytest.mark.parametrize(
+    ("stated", "missing"),
+    [
+        ({}, ["`request.path`", "`response.status`", "`expect.kind`", "`response.body`"]),
+        ([], ["`request.path`", "`response.status`", "`expect.kind`"]),
+        ({"request": {"path": "/p"}, "expect": {"kind": "ok"}}, ["`response.status`", "`response.sse_file`"]),
+        ({"request": {"path": "/p"}, "response": {"status": 200, "body": {}}}, ["`expect.kind`"]),
+        (
+            {"request": {"path": "/p"}, "response": {"status": 401, "body": {}}, "expect": {"kind": "auth", **REFUSAL}},
+            ["`expect.retry_after_s`"],
+        ),
+    ],
+)
+def test_an_incomplete_fixture_is_named(stated, missing, tmp_path: Path):
+    """The error names the file, and everything it must state."""
+    (tmp_path / "half.json").write_text(json.dumps(stated))
+    with pytest.raises(ValueError, match=r"half\.json: a fixture must state") as raised:
+        load_fixtures(tmp_path)
+
+    assert all(name in str(raised.value) for name in missing)
+
+
+def test_a_fixture_that_is_not_json_is_named(tmp_path: Path):
+    """A file that cannot be read is not a riddle."""
+    (tmp_path / "torn.json").write_text('{"id": ')
+
+    with pytest.raises(ValueError, match=r"torn\.json: this is not JSON"):
+        load_fixtures(tmp_path)
+
+
+def test_a_stream_and_its_description_belong_together(tmp_path: Path):
+    """Neither half of a recorded stream is passed over in silence."""
+    (tmp_path / "stream.sse").write_bytes(STREAM)
+    with pytest.raises(ValueError, match=r"stream\.sse: there is no 'stream\.meta\.json' beside it"):
+        load_fixtures(tmp_path)
+
+    response = {"status": 200, "sse_file": "strem.sse"}
+    stated = {"request": {"path": "/v1/chat/completions"}, "response": response, "expect": {"kind": "ok"}}
+    (tmp_path / "stream.meta.json").write_text(json.dumps(stated))
+    with pytest.raises(ValueError, match=r"stream.meta.json: it names the stream 'strem.sse', which is not beside it"):
+        load_fixtures(tmp_path)

@@ -31,7 +31,7 @@ def test_unknown_usage_says_so() -> None:
 
 
 def test_a_decision_explains_itself() -> None:
-    """Sentences in order: what was asked, who was left out, each step, warnings, changes."""
+    """Sentences in order: what was asked, each step, who was not asked, warnings, changes."""
     decision = Decision(
         asked="smart",
         resolved="the route 'smart'",
@@ -49,9 +49,9 @@ def test_a_decision_explains_itself() -> None:
     assert 2 == decision.attempts
     assert [
         "'smart' is the route 'smart', to be tried in this order: a/x, b/y, c/z.",
-        "c/z was left out: it cannot help with what failed before.",
         "a/x failed after 12 ms with rate_limit: slow down.",
         "b/y answered in 1500 ms (after a wait of 0.25 s).",
+        "c/z was not asked: it cannot help with what failed before.",
         "Note: x is retired; a/x answers instead.",
         "Changed for the vendor: max_tokens was sent as max_completion_tokens (b/y).",
     ] == decision.explain().splitlines()

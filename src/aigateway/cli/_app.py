@@ -75,6 +75,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _report(error: Exception) -> int:
+    if isinstance(error, OSError):
+        typer.echo(f"error: {error.strerror or error}.", err=True)
+        return 1
     if not isinstance(error, GatewayError):
         typer.echo(f"error: {type(error).__name__}: {error}. Run with --debug for the traceback.", err=True)
         return 1

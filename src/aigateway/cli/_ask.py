@@ -48,8 +48,10 @@ async def _stream(gateway: Gateway, model: str, messages: list[dict[str, Any]]) 
         try:
             async for chunk in chunks:
                 typer.echo(chunk.text, nl=False)
-        except StreamInterrupted:
+        except StreamInterrupted as error:
             typer.echo()
+            await chunks.__aexit__()
+            error.decision = chunks.decision
             raise
     typer.echo()
     _why(chunks.decision)

@@ -16,7 +16,7 @@ __all__ = ["check"]
 
 def check(config: Config = None, as_json: AsJSON = False) -> None:
     """Build the gateway, send nothing."""
-    settings = settings_with_providers(config, way_on="run `aigateway demo`")
+    settings = settings_with_providers(config, way_on="try `aigateway demo`")
     gateway = Gateway(settings)
     report = _report(gateway)
     if as_json:

@@ -40,7 +40,10 @@ async def _demo() -> None:
         await _each_vendor(gateway)
         await _failing(gateway, standins)
         await _tool(gateway)
-        typer.echo("\nDone. Next: `aigateway serve --sandbox` serves the same over HTTP; real keys go into .env.")
+        typer.echo(
+            "\nDone. Next: `aigateway serve --sandbox` serves the same over HTTP (from a checkout: "
+            "python3 dev.py run serve --sandbox); real keys go into .env."
+        )
 
 
 async def _each_vendor(gateway: Gateway) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import typer
 
 from ..config import Settings, as_sandbox, load, parse
+from ..errors import ConfigurationError
 from ..gateway import Gateway
 from ..plugins import Registry
 from ..types import ModelInfo, Price
@@ -41,9 +42,17 @@ def models(config: Config = None, as_json: AsJSON = False) -> None:
 def _everything() -> Settings:
     typer.echo("No provider is configured; these are the catalogues of the installed plug-ins.", err=True)
     registry = Registry()
-    loaded = [plugin.name for plugin in registry.listing() if plugin.state == "loaded" and plugin.kind == "provider"]
     key = {"secret": "unused", "allow_literal": True}
-    return as_sandbox(parse({"providers": {name: {"keys": [key]} for name in loaded}}))
+    tables = {}
+    for plugin in registry.listing():
+        if plugin.kind != "provider":
+            continue
+        try:
+            Gateway(parse({"providers": {plugin.name: {"keys": [key]}}}), registry=registry)
+            tables[plugin.name] = {"keys": [key]}
+        except ConfigurationError as error:
+            typer.echo(f"warning: {plugin.name} is left out: {error.message}", err=True)
+    return as_sandbox(parse({"providers": tables}))
 
 
 def _card(model: ModelInfo) -> dict[str, object]:

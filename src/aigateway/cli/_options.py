@@ -10,8 +10,8 @@ from typing import Annotated, TypeVar
 import anyio
 import typer
 
-from ..config import VENDORS, Settings, load
-from ..errors import ConfigurationError, RequestError
+from ..config import Settings, load
+from ..errors import RequestError
 from ..gateway import Gateway
 
 __all__ = ["AsJSON", "Config", "UseSandbox", "gateway_for", "refuse_both", "run_async", "settings_with_providers"]
@@ -31,17 +31,11 @@ def run_async(function: Callable[[], Awaitable[T]]) -> T:
 
 
 def settings_with_providers(config: Path | None, *, way_on: str = "run the same command with --sandbox") -> Settings:
-    """Read settings. Raises ConfigurationError, naming both ways on, when no provider is there."""
+    """Read settings, saying their warnings. Raises ConfigurationError when no provider is there."""
     settings = load(config)
     for warning in settings.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    if not settings.providers:
-        names = ", ".join(variable for _, variable, _ in VENDORS)
-        raise ConfigurationError(
-            f"no vendor key was found in {settings.origin}. Set one of {names} (or list providers in aigateway.toml), "
-            f"or {way_on} to try it on local stand-in vendors."
-        )
-    return settings
+    return settings.with_providers(way_on)
 
 
 def refuse_both(config: Path | None) -> None:

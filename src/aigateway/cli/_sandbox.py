@@ -10,6 +10,7 @@ import typer
 
 from ..errors import GatewayError, RequestError
 from ._options import run_async
+from ._standins import MARK
 
 __all__ = ["sandbox"]
 
@@ -42,11 +43,17 @@ async def _run(faults: list[tuple[str, str]], write_config: Path | None, port: i
         typer.echo("Local stand-in vendors; Ctrl-C stops them.\n" + describe(standins))
         if write_config is not None:
             try:
+                await _refuse_to_overwrite(anyio.Path(write_config))
                 await anyio.Path(write_config).write_text(sandbox_toml(standins), encoding="utf-8")
             except OSError as error:
                 raise GatewayError(f"{write_config} cannot be written: {error.strerror}. Name another file.") from None
             typer.echo(f"Wrote {write_config}: try  aigateway ask --config {write_config} smart hi")
         await anyio.sleep_forever()
+
+
+async def _refuse_to_overwrite(path: anyio.Path) -> None:
+    if await path.exists() and not (await path.read_text(encoding="utf-8", errors="replace")).startswith(MARK):
+        raise RequestError(f"{path} exists and was not written by the sandbox. Name another file.")
 
 
 def _fault(text: str) -> tuple[str, str]:

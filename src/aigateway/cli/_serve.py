@@ -32,11 +32,11 @@ DRAIN = 30
 def serve(
     config: Config = None,
     host: Annotated[str | None, typer.Option(help="Where to listen.", show_default="127.0.0.1")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, show_default="8000")] = None,
+    port: Annotated[int | None, typer.Option(help="0 takes a free one.", min=0, max=65535, show_default="8000")] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes to serve with.")] = 1,
     sandbox: UseSandbox = False,
 ) -> None:
-    """Serve OpenAI's API until SIGTERM."""
+    """Serve OpenAI's API until stopped."""
     if find_spec("uvicorn") is None or find_spec("starlette") is None:
         raise ConfigurationError("the server is not installed. Install it with: pip install 'aigateway[server]'")
     if sandbox:

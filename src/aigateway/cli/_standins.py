@@ -10,7 +10,10 @@ from ..config import VENDORS, Context, Settings, apply_environment, as_sandbox, 
 if TYPE_CHECKING:
     from ..testing.sandbox import Sandbox
 
-__all__ = ["describe", "sandbox_settings", "sandbox_toml"]
+__all__ = ["MARK", "describe", "sandbox_settings", "sandbox_toml"]
+
+# How a file of the sandbox begins; only such a file is written over.
+MARK = "# The local stand-in vendors of `aigateway sandbox`"
 
 
 def sandbox_settings(sandbox: Sandbox, environ: Mapping[str, str] | None = None) -> Settings:
@@ -27,7 +30,7 @@ def sandbox_settings(sandbox: Sandbox, environ: Mapping[str, str] | None = None)
 def sandbox_toml(sandbox: Sandbox) -> str:
     """Write the same as a file other commands can read."""
     lines = [
-        "# The local stand-in vendors of `aigateway sandbox`; they answer while it runs.",
+        MARK + "; they answer while it runs.",
         'default_model = "smart"',
         'unknown_models = "default"',
         'fallback = "smart"',

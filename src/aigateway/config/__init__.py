@@ -7,16 +7,6 @@ from ._problems import unknown_setting
 from ._settings import ProviderSettings, Settings
 
 __all__ = [
-    "FILE_NAME",
-    "VENDORS",
-    "Context",
-    "ProviderSettings",
-    "Settings",
-    "apply_environment",
-    "as_sandbox",
-    "load",
-    "parse",
-    "read_dotenv",
-    "unknown_setting",
-    "with_guard",
-]
+    "FILE_NAME", "VENDORS", "Context", "ProviderSettings", "Settings", "apply_environment", "as_sandbox",
+    "load", "parse", "read_dotenv", "unknown_setting", "with_guard",
+]  # fmt: skip  # a list of names

@@ -16,7 +16,7 @@ from ..secrets import Secret
 from ._environment import apply_environment, environment_only
 from ._origin import Context
 from ._problems import explain, parse_toml
-from ._settings import GuardSettings, Settings
+from ._settings import FROM_ENVIRONMENT, GuardSettings, Settings
 
 __all__ = ["FILE_NAME", "as_sandbox", "find_file", "load", "parse", "read_dotenv", "with_guard"]
 
@@ -70,7 +70,7 @@ def environment_settings(environ: Mapping[str, str]) -> Settings:
     """Build settings from environment variables alone."""
     data = environment_only(environ)
     warnings = apply_environment(data, environ)
-    return parse(data, Context(environ, None, "the environment"), warnings)
+    return parse(data, Context(environ, None, FROM_ENVIRONMENT), warnings)
 
 
 def find_file(environ: Mapping[str, str], start: Path | None = None) -> Path | None:
@@ -100,7 +100,7 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
-            f"the configuration {path} cannot be read: {error.strerror}. Name a readable file."
+            f"the configuration {path} cannot be read: {error.strerror}. Name another (--config, AI_GATEWAY_CONFIG)."
         ) from None
     except UnicodeDecodeError as error:
         raise ConfigurationError(

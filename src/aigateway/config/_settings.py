@@ -14,10 +14,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ..errors import ConfigurationError
 from ..secrets import Secret, resolve
 from ..types import Retries, Target, Timeouts
+from ._environment import VENDORS
 from ._origin import Context
 
 __all__ = ["CallerKey", "KeySettings", "ProviderSettings", "RouteSettings", "ServerSettings", "Settings"]
 
+FROM_ENVIRONMENT = "the environment"
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -211,6 +213,20 @@ class Settings(Table):
     _sandbox: bool = PrivateAttr(default=False)
     _context: Context = PrivateAttr(default_factory=Context)
     _warnings: list[str] = PrivateAttr(default_factory=list)
+
+    def with_providers(self, way_on: str = "try `aigateway demo`") -> Settings:
+        """Give the settings, if they name a provider. Raises ConfigurationError that says both ways on."""
+        if self.providers:
+            return self
+        if self._context.text or self.origin != FROM_ENVIRONMENT:
+            fix = 'Add [providers.deepseek] with keys = [{ secret = "env:DEEPSEEK_API_KEY" }]; keys in the environment '
+            fix += "count by themselves only without a configuration file"
+            raise ConfigurationError(f"{self.origin} lists no provider. {fix}. Or {way_on}: it needs no key.")
+        names = ", ".join(variable for _, variable, _ in VENDORS)
+        raise ConfigurationError(
+            f"no vendor key was found in {self.origin}. Set one of {names} (or list providers in aigateway.toml), "
+            f"or {way_on}, on local stand-in vendors."
+        )
 
     def described(self, context: Context, warnings: list[str], *, sandbox: bool = False) -> Settings:
         """Note where the settings came from; for whoever has just made them."""

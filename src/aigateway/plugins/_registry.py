@@ -93,12 +93,6 @@ class Registry:
                     "Reinstall or remove it.",
                     plugin=plugin.name,
                 )
-            if (kind, name) not in self._records:
-                raise PluginError(
-                    f"the plug-in {plugin.name!r} ({plugin.distribution}) is installed, but offers no {kind} {name!r}. "
-                    "Update or remove it.",
-                    plugin=plugin.name,
-                )
         return self._records[kind, name][1]
 
     def _unknown(self, kind: str, name: str) -> PluginError:
@@ -120,6 +114,8 @@ class Registry:
             module = plugin.entry.load()
             self._check_version(module)
             self._take(module, plugin)
+            if plugin.kind in HOOKS and (plugin.kind, _plain(plugin.name)) not in self._records:
+                raise LookupError(f"it offers no {plugin.kind} {_plain(plugin.name)!r}")
             plugin.state = "loaded"
         except KeyboardInterrupt:
             raise
@@ -159,6 +155,10 @@ class Registry:
         if not isinstance(record, expected):
             raise TypeError(f"{HOOKS[kind]} yielded {type(record).__name__}, not {expected.__name__}")
         owner, _ = self._records.get((kind, record.name), (plugin.name, record))
+        # Who is named like it owns a name, in whatever order plug-ins are loaded.
+        claimed = self._plugins().get(record.name if kind == "provider" else f"{kind}.{record.name}", plugin)
+        if plugin.entry and claimed.entry and claimed.entry.value != plugin.entry.value:
+            owner = claimed.name
         if owner != plugin.name:
             raise PluginError(
                 f"{owner!r} and {plugin.name!r} both offer the {kind} {record.name!r}", plugin=plugin.name

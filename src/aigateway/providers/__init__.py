@@ -10,21 +10,7 @@ from ._usage import read_usage
 from ._waits import duration, wait_time
 
 __all__ = [
-    "ChatDecoder",
-    "Dialect",
-    "ErrorBody",
-    "LocalProvider",
-    "OpenAICompatible",
-    "Options",
-    "Provider",
-    "Rule",
-    "StreamDecoder",
-    "by_status",
-    "classify",
-    "duration",
-    "load_models",
-    "parse_models",
-    "read_error",
-    "read_usage",
-    "wait_time",
-]
+    "ChatDecoder", "Dialect", "ErrorBody", "LocalProvider", "OpenAICompatible", "Options", "Provider", "Rule",
+    "StreamDecoder", "by_status", "classify", "duration", "load_models", "parse_models", "read_error",
+    "read_usage", "wait_time",
+]  # fmt: skip  # a list of names

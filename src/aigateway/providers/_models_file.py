@@ -12,6 +12,7 @@ from decimal import Decimal
 from importlib.resources import files
 from typing import Any
 
+from ..errors import ConfigurationError
 from ..types import ModelInfo, Price
 
 __all__ = ["load_models", "parse_models"]
@@ -20,52 +21,42 @@ BUCKETS = ("input", "output", "cached", "cache_write")
 
 
 def load_models(module: str, provider: str) -> tuple[ModelInfo, ...]:
-    """Read the file of the package that holds `module`; empty where there is none."""
+    """Read the file of the package that holds `module`; empty where there is none.
+
+    Raises ConfigurationError that names the plug-in and what is wrong in its file.
+    """
     package = module if not module.rpartition(".")[2].startswith("_") else module.rpartition(".")[0]
     try:
         text = (files(package) / "models.toml").read_text(encoding="utf-8")
     except (FileNotFoundError, ModuleNotFoundError, TypeError):
         return ()
-    return parse_models(tomllib.loads(text), provider)
+    try:
+        return parse_models(tomllib.loads(text), provider)
+    except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+        raise ConfigurationError(f"models.toml of {package} is wrong: {error}. Report it to its author.") from None
 
 
 def parse_models(data: Mapping[str, Any], provider: str) -> tuple[ModelInfo, ...]:
     """Turn the tables `models` and `retired` into a catalogue, in the file's order."""
-    models = [_model(row, provider) for row in data.get("models", ())]
-    retired = [
-        ModelInfo(
-            row["id"],
-            provider,
-            shutdown=row.get("shutdown"),
-            successor=row["successor"],
-            successor_params=row.get("params", {}),
-        )
-        for row in data.get("retired", ())
-    ]
+    models = [_model(dict(row), provider) for row in data.get("models", ())]
+    retired = [_retired(dict(row), provider) for row in data.get("retired", ())]
     return (*models, *retired)
 
 
-def _model(row: Mapping[str, Any], provider: str) -> ModelInfo:
-    return ModelInfo(
-        row["id"],
-        provider,
-        window=row.get("window", 0),
-        max_output=row.get("max_output", 0),
-        abilities=frozenset(row.get("abilities", ["chat"])),
-        prices=tuple(_price(price) for price in row.get("prices", ())),
-        released=row.get("released"),
-        shutdown=row.get("shutdown"),
-        successor=row.get("successor"),
-    )
+def _model(row: dict[str, Any], provider: str) -> ModelInfo:
+    prices = tuple(_price(dict(price)) for price in row.pop("prices", ()))
+    abilities = frozenset(row.pop("abilities", ["chat"]))
+    return ModelInfo(provider=provider, abilities=abilities, prices=prices, **row)
 
 
-def _price(row: Mapping[str, Any]) -> Price:
-    amounts = {name: int(Decimal(row[name]) * 1_000_000) for name in BUCKETS if name in row}
-    return Price(
-        since=row["since"],
-        **amounts,
-        per_image=int(Decimal(row["per_image"]) * 10**12) if "per_image" in row else None,
-        above_tokens=row.get("above_tokens", 0),
-        hours=tuple(row.get("hours", ())),
-        label=row.get("label", ""),
-    )
+def _retired(row: dict[str, Any], provider: str) -> ModelInfo:
+    return ModelInfo(provider=provider, successor_params=row.pop("params", {}), **row)
+
+
+def _price(row: dict[str, Any]) -> Price:
+    for name in (*BUCKETS, "per_image"):
+        if name in row:
+            if not isinstance(row[name], str):
+                raise ValueError(f'the price {name} = {row[name]} must be a text, such as "0.15"')
+            row[name] = int(Decimal(row[name]) * (10**12 if name == "per_image" else 10**6))
+    return Price(**{**row, "hours": tuple(row.pop("hours", ()))})

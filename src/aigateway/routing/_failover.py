@@ -90,6 +90,10 @@ class Attempts:
             if 0 < _window(candidate.info) <= self._too_small:
                 self.call.trace.dropped.append((str(candidate.target), "its context window is too small as well"))
                 continue
+            if self._billable >= self._retries.attempts:
+                reason = f"{self._billable} calls that may have been billed had been made (retries.attempts)"
+                self.call.trace.dropped.append((str(candidate.target), reason))
+                continue
             wait: float | None = 0.0
             tries = 0
             while wait is not None and self._within_bounds(wait):

@@ -102,7 +102,9 @@ class Names:
             return self._found(Target(provider, rest), f"pinned to the provider {provider!r}", today, pinned=True)
         for pattern, vendor in PATTERNS:
             if vendor in self.catalogue and pattern.search(name[:256]):
-                return self._found(Target(vendor, name), f"by its name a model of {vendor!r}", today)
+                found = self._found(Target(vendor, name), f"by its name a model of {vendor!r}", today)
+                found.warnings.append(f"{name[:128]!r} is not in the catalogue of {vendor!r}; it is asked as it is")
+                return found
         return self._unknown(name, today)
 
     def _route(self, name: str, today: date) -> Resolved:

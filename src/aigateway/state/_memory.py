@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ..errors import CALLER_CAUSED
 from ..types import Facts, Outcome, Target
 
 __all__ = ["Memory"]
 
 # What says nothing about a target's health: the caller's own doing.
-BLAMELESS = frozenset({"cancelled", "bad_request", "unsupported_param", "context_length", "content_policy"})
+BLAMELESS = frozenset({"cancelled", *CALLER_CAUSED})
 
 
 class Record:

@@ -1,7 +1,7 @@
 """What every provider plug-in must do, as a test class its author subclasses.
 
-    class TestAcme(ProviderConformance):
-        provider = Acme
+    class TestYourVendor(ProviderConformance):
+        provider = YourVendor
         fixtures = Path(__file__).parent / "fixtures"
 
 pytest collects the subclass; nothing here needs a network, a key or a clock.

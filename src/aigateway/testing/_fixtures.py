@@ -2,7 +2,7 @@
 
 A fixture is `NAME.json` (a whole answer), or `NAME.sse` (the raw bytes of a stream) with
 `NAME.meta.json` beside it. `expect` states what a caller must see: `kind` is `ok` or the kind of
-failure; what it does not state is not compared.
+failure. What an `ok` does not state is not compared; a failure states all of `ACTIONS`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ __all__ = ["Fixture", "Observed", "load_fixtures", "mismatches", "play"]
 # When a fixture's failure is received, unless it names a reset: two hours before that.
 AT = 1_795_132_800.0
 BEFORE_RESET = 7200.0
+
+# What every fixture states; a failure states what may happen next, too.
+STATED = ("request.path", "response.status", "expect.kind")
+ACTIONS = ("retry_same_key", "try_other_key", "try_other_provider", "key_state", "retry_after_s")
+BODIES = ("body", "body_text", "sse_file")
 
 OTHER_KEY = {"no": "no", "other_account": "other_group", "yes": "any"}
 
@@ -85,7 +90,10 @@ class Observed:
 
 
 def load_fixtures(folder: Path) -> list[Fixture]:
-    """Read every fixture of a folder, in the order of their names."""
+    """Read every fixture of a folder, in the order of their names. Raises ValueError, naming the file."""
+    for stream in sorted(folder.glob("*.sse")):
+        if not (meta := stream.with_suffix(".meta.json")).exists():
+            raise ValueError(f"{stream}: there is no {meta.name!r} beside it. Write one that states what it gives.")
     return [_load(path) for path in sorted(folder.glob("*.json"))]
 
 
@@ -187,19 +195,55 @@ def _model(provider: Provider) -> str:
 
 
 def _load(path: Path) -> Fixture:
-    stated = json.loads(path.read_text(encoding="utf-8"))
+    stated = _stated(path)
     answer = stated["response"]
     if "sse_file" in answer:
-        body = (path.parent / answer["sse_file"]).read_bytes()
+        body = _stream(path, answer["sse_file"])
     elif "body_text" in answer:
         body = answer["body_text"].encode()
     else:
         body = json.dumps(answer["body"]).encode()
     headers = {name.lower(): value for name, value in answer.get("headers", {}).items()}
     return Fixture(
-        name=stated["id"].rpartition("/")[2],
+        name=path.name.removesuffix(".json").removesuffix(".meta"),
         path=stated["request"]["path"],
         stream="sse_file" in answer,
         response=WireResponse(answer["status"], headers, body),
         expect=stated["expect"],
     )
+
+
+def _stated(path: Path) -> dict[str, Any]:
+    """Read a fixture's JSON. Raises ValueError, naming the file and what is missing in it."""
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: this is not JSON: {error}") from error
+    missing = list(_missing(stated))
+    if missing:
+        raise ValueError(f"{path}: a fixture must state {', '.join(missing)}. Add it, or move the file elsewhere.")
+    return dict(stated)
+
+
+def _missing(stated: object) -> Iterator[str]:
+    tables = {name: _table(_table(stated).get(name)) for name in ("request", "response", "expect")}
+    for name in STATED:
+        table, _, entry = name.partition(".")
+        if entry not in tables[table]:
+            yield f"`{name}`"
+    if not any(name in tables["response"] for name in BODIES):
+        yield "one of " + ", ".join(f"`response.{name}`" for name in BODIES)
+    if tables["expect"].get("kind", "ok") != "ok":
+        known = {*tables["expect"], *(("retry_after_s",) if "reset_at" in tables["expect"] else ())}
+        yield from (f"`expect.{name}`" for name in ACTIONS if name not in known)
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _stream(path: Path, name: str) -> bytes:
+    try:
+        return (path.parent / name).read_bytes()
+    except FileNotFoundError:
+        raise ValueError(f"{path}: it names the stream {name!r}, which is not beside it.") from None

@@ -32,6 +32,7 @@ class Step(NamedTuple):
         if self.outcome == "cancelled":
             return f"{self.target} was given up after {took}{waited}."
         reason = f": {self.reason.rstrip('.')}" if self.reason else ""
+        reason += f" (the key is {self.key})" if self.outcome in {"auth", "insufficient_funds"} else ""
         return f"{self.target} failed after {took}{waited} with {self.outcome}{reason}."
 
 
@@ -63,8 +64,8 @@ class Decision:
         asked = f"{self.asked!r} is" if self.asked else "No model was named; the default is"
         order = f", to be tried in this order: {', '.join(self.candidates)}" if len(self.candidates) > 1 else ""
         lines = [f"{asked} {self.resolved}{order}."]
-        lines += [f"{target} was left out: {reason}." for target, reason in self.dropped]
         lines += [step.explain() for step in self.steps]
+        lines += [f"{target} was not asked: {reason}." for target, reason in self.dropped]
         if self.steps and self.answered_by is None:
             lines.append("Nobody answered.")
         lines += [f"Note: {warning}." for warning in self.warnings]

@@ -1,0 +1,46 @@
+"""The gateway without an event loop: opened, closed, entered again, forgotten."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from aigateway import Gateway as AsyncGateway
+from aigateway.blocking import Gateway
+
+SETTINGS = {"providers": {"echo": {}}, "routes": {"smart": {"targets": ["echo/echo"]}}}
+
+
+def test_a_program_that_forgets_to_close_ends() -> None:
+    """The loop's thread does not keep the process."""
+    code = f"""
+from aigateway.blocking import Gateway
+print(Gateway.from_config({SETTINGS!r}).chat("smart", "hi").text)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)
+
+    assert "hi" == done.stdout.strip()
+
+
+def test_a_closed_gateway_can_be_entered_again() -> None:
+    """Closing ends the thread; entering begins a new one."""
+    gateway = Gateway.from_config(SETTINGS)
+    with gateway:
+        first = gateway.chat("smart", "one").text
+    with gateway, gateway.stream("smart", "two words") as chunks:
+        second = "".join(chunk.text for chunk in chunks)
+
+    assert ("one", "two words") == (first, second)
+    assert chunks.outcome is not None
+    assert "complete" == chunks.outcome.state
+
+
+@pytest.mark.anyio
+async def test_a_closed_gateway_says_so() -> None:
+    """Asking after the end is a mistake, told as one."""
+    async with AsyncGateway.from_config(SETTINGS) as gateway:
+        await gateway.chat("smart", "hi")
+    with pytest.raises(RuntimeError, match="closed"):
+        await gateway.chat("smart", "hi")
