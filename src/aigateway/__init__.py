@@ -32,20 +32,9 @@ _HOME = {
 }
 
 __all__ = [
-    "Caller",
-    "Chunk",
-    "ConfigurationError",
-    "Decision",
-    "Gateway",
-    "GatewayError",
-    "NoAnswer",
-    "ProviderError",
-    "Reply",
-    "RequestError",
-    "Settings",
-    "StreamInterrupted",
-    "Usage",
-]
+    "Caller", "Chunk", "ConfigurationError", "Decision", "Gateway", "GatewayError", "NoAnswer", "ProviderError",
+    "Reply", "RequestError", "Settings", "StreamInterrupted", "Usage",
+]  # fmt: skip  # a list of names
 
 
 def __getattr__(name: str) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .config import Settings
 
 __all__ = ["Chunks", "Gateway"]
+
+T = TypeVar("T")
 
 
 class Gateway:
@@ -60,7 +62,7 @@ class Gateway:
 
     def chat(self, model: str, messages: Messages, **options: Any) -> Reply:
         """Ask for a whole answer; options and errors as in `aigateway.Gateway.chat`."""
-        return self._open().call(lambda: self._gateway.chat(model, messages, **options))
+        return _run(self._open(), lambda: self._gateway.chat(model, messages, **options))
 
     def stream(self, model: str, messages: Messages, **options: Any) -> Chunks:
         """Ask for a stream: `with gateway.stream(...) as chunks: for chunk in chunks`."""
@@ -78,6 +80,16 @@ class Gateway:
             return self._portal
 
 
+def _run(portal: BlockingPortal, function: Callable[[], Awaitable[T]]) -> T:
+    """Run in the loop; a caller who gives up (Ctrl-C) cancels the call, and with it the upstream one."""
+    future = portal.start_task_soon(function)
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
 async def _serve(opened: Future[BlockingPortal]) -> None:
     """Run the portal until it is stopped."""
     async with BlockingPortal() as portal:
@@ -93,7 +105,7 @@ class Chunks:
         self._chunks = chunks
 
     def __enter__(self) -> Self:
-        self._portal.call(self._chunks.__aenter__)
+        _run(self._portal, self._chunks.__aenter__)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -102,7 +114,7 @@ class Chunks:
     def __iter__(self) -> Iterator[Chunk]:
         while True:
             try:
-                yield self._portal.call(self._chunks.__anext__)
+                yield _run(self._portal, self._chunks.__anext__)
             except StopAsyncIteration:
                 return
 

@@ -11,7 +11,7 @@ GatewayError
 ├── WireError               one transport failed below HTTP: connect, timeout, protocol
 ├── ProviderError           one call to one provider failed; `remedy` says what may be tried
 │   └── StreamInterrupted   the answer broke after its first content; carries what arrived
-└── NoAnswer                every target was tried; an exception group of ProviderErrors
+└── NoAnswer                nobody who could be asked answered; an exception group of ProviderErrors
 """
 
 from __future__ import annotations
@@ -26,24 +26,10 @@ if TYPE_CHECKING:
     from .types import Decision, Usage
 
 __all__ = [
-    "CALLER_CAUSED",
-    "ConfigurationError",
-    "Forbidden",
-    "GatewayError",
-    "Kind",
-    "NoAnswer",
-    "PluginError",
-    "ProviderError",
-    "Refusal",
-    "Remedy",
-    "RequestError",
-    "Scope",
-    "StreamInterrupted",
-    "Unauthenticated",
-    "UnknownModel",
-    "Vendor",
-    "WireError",
-]
+    "CALLER_CAUSED", "ConfigurationError", "Forbidden", "GatewayError", "Kind", "NoAnswer", "PluginError",
+    "ProviderError", "Refusal", "Remedy", "RequestError", "Scope", "StreamInterrupted", "Unauthenticated",
+    "UnknownModel", "Vendor", "WireError",
+]  # fmt: skip  # a list of names
 
 
 class Kind(StrEnum):
@@ -322,7 +308,7 @@ class StreamInterrupted(ProviderError):
 
 
 class NoAnswer(ExceptionGroup[ProviderError], GatewayError):
-    """Every allowed target failed; `exceptions` keeps each reason in order."""
+    """Nobody who could be asked answered; `exceptions` keeps each reason in order."""
 
     def __new__(cls, message: str, exceptions: Sequence[ProviderError]) -> Self:
         """Build the group; the last error the caller caused decides what the caller is told."""

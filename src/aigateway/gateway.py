@@ -167,7 +167,7 @@ class Gateway:
         call = Call(
             request, caller, request_id or f"{self._random.getrandbits(128):032x}", trace=Trace(asked=request.model)
         )
-        call.deadline = min(timeout or self._timeouts.total, self._timeouts.total)  # relative until it is opened
+        call.timeout = min(timeout or self._timeouts.total, self._timeouts.total)
         return call
 
     # -- the four functions -----------------------------------------------------------------
@@ -180,7 +180,7 @@ class Gateway:
         """
         io = self._opened()
         call.started = io.clock.now()
-        call.deadline += call.started
+        call.deadline = call.started + call.timeout
         guards = GuardStack(self.parts.guards)
         try:
             candidates = self._candidates(call)

@@ -87,9 +87,6 @@ class App:
             await app(request.scope, request.receive, request.send)
         except ClientGone:
             request.status = request.status or 499
-        except OSError:
-            # Servers of ASGI 2.4 tell that a client left by failing to send.
-            server_log.debug("request %s: the client left", request.id)
         except GatewayError as error:
             await self._refuse(request, error)
         except Exception:

@@ -53,7 +53,7 @@ def model_list(gateway: Gateway) -> list[dict[str, Any]]:
 
 
 def model_card(info: ModelInfo) -> dict[str, Any]:
-    """Describe a model; prices are in US dollars per million tokens, as texts."""
+    """Describe a model."""
     card: dict[str, Any] = {
         "id": info.id,
         "object": "model",

@@ -38,7 +38,7 @@ class Door:
             raise Forbidden(
                 "this gateway has no client keys and the request came through a proxy. Configure [[callers.keys]]."
             )
-        host = urlsplit(f"//{request.headers.get('host', 'localhost')}").hostname or ""
+        host = _host(f"//{request.headers.get('host', 'localhost')}")
         if (
             client is not None
             and client[0] != "testclient"
@@ -49,7 +49,7 @@ class Door:
                 "this gateway has no client keys, so it answers to this machine's names only (localhost, 127.0.0.1)."
             )
         origin = request.headers.get("origin")
-        if origin and not is_loopback(urlsplit(origin).hostname or ""):
+        if origin and not is_loopback(_host(origin)):
             raise Forbidden("this gateway has no client keys, so it does not answer other sites' pages.")
         return LOCAL
 
@@ -62,6 +62,13 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.partition("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""  # nobody's
 
 
 def _key(request: Incoming) -> str:

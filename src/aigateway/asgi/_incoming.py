@@ -35,12 +35,12 @@ class ClientGone(Exception):
 class Incoming:
     """Hold one request: its headers (lower-case, last one wins), who asks, how far the answer is."""
 
-    __slots__ = ("caller", "headers", "id", "receive", "repeated", "scope", "send", "started", "status")
+    __slots__ = ("_send", "caller", "headers", "id", "receive", "repeated", "scope", "started", "status")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
         self.receive = receive
-        self.send = send
+        self._send = send
         self.started = time.monotonic()
         self.headers: dict[str, str] = {}
         self.repeated: set[str] = set()
@@ -80,6 +80,13 @@ class Incoming:
             parts.append(part)
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def send(self, message: Message) -> None:
+        """Send a message. Raises ClientGone: servers of ASGI 2.4 tell so by failing."""
+        try:
+            await self._send(message)
+        except OSError:
+            raise ClientGone from None
 
     async def start(self, status: int, headers: Mapping[str, str], content_type: bytes, length: int | None) -> None:
         """Send the head of the answer."""

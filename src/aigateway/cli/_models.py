@@ -12,7 +12,7 @@ from ..errors import ConfigurationError
 from ..gateway import Gateway
 from ..plugins import Registry
 from ..types import ModelInfo, Price
-from ._options import AsJSON, Config, settings_with_providers
+from ._options import AsJSON, Config, allowed_plugins, settings_with_providers
 
 __all__ = ["models"]
 
@@ -41,7 +41,7 @@ def models(config: Config = None, as_json: AsJSON = False) -> None:
 
 def _everything() -> Settings:
     typer.echo("No provider is configured; these are the catalogues of the installed plug-ins.", err=True)
-    registry = Registry()
+    registry = Registry(allow=allowed_plugins())
     key = {"secret": "unused", "allow_literal": True}
     tables = {}
     for plugin in registry.listing():

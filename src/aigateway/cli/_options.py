@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,16 @@ from ..config import Settings, load
 from ..errors import RequestError
 from ..gateway import Gateway
 
-__all__ = ["AsJSON", "Config", "UseSandbox", "gateway_for", "refuse_both", "run_async", "settings_with_providers"]
+__all__ = [
+    "AsJSON",
+    "Config",
+    "UseSandbox",
+    "allowed_plugins",
+    "gateway_for",
+    "refuse_both",
+    "run_async",
+    "settings_with_providers",
+]
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="A configuration file.", show_default=False)]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -36,6 +46,12 @@ def settings_with_providers(config: Path | None, *, way_on: str = "run the same 
     for warning in settings.warnings:
         typer.echo(f"warning: {warning}", err=True)
     return settings.with_providers(way_on)
+
+
+def allowed_plugins() -> list[str] | None:
+    """Give the allow-list of the environment: what it leaves out is not even imported for a listing."""
+    names = [name.strip() for name in os.environ.get("AI_GATEWAY_PLUGINS", "").split(",") if name.strip()]
+    return names or None
 
 
 def refuse_both(config: Path | None) -> None:

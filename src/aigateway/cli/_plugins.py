@@ -7,14 +7,14 @@ import json
 import typer
 
 from ..plugins import Registry
-from ._options import AsJSON
+from ._options import AsJSON, allowed_plugins
 
 __all__ = ["plugins"]
 
 
 def plugins(as_json: AsJSON = False) -> None:
     """List plug-ins; name the broken ones."""
-    listing = Registry().listing()
+    listing = Registry(allow=allowed_plugins()).listing()
     if as_json:
         rows = [
             {name: getattr(plugin, name) for name in ("name", "kind", "distribution", "version", "state", "reason")}

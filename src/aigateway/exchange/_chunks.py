@@ -22,12 +22,14 @@ class Chunks:
     def __init__(self, open_exchange: Callable[[], Awaitable[Exchange]], *, wants_usage: bool) -> None:
         self._open = open_exchange
         self._wants_usage = wants_usage
+        self._entered = False
         self._exchange: Exchange | None = None
         self._ready: deque[Chunk] = deque()
 
     async def __aenter__(self) -> Self:
-        if self._exchange is not None:
+        if self._entered:
             raise RuntimeError("a stream is entered once; ask for another with gateway.stream(...)")
+        self._entered = True
         self._exchange = await self._open()
         return self
 

@@ -24,6 +24,7 @@ __all__ = ["Exchange", "Settles"]
 
 # Closing must end even if a peer does not; giving a connection back is worth a moment only.
 CLOSING, FINISHING = 2.0, 0.25
+HOLDING = 16
 OnClose = Callable[[Outcome], Awaitable[None]]
 
 
@@ -43,7 +44,7 @@ class Exchange:
 
     __slots__ = (
         "_error", "_heard", "_held", "_io", "_key", "_on_close", "_paused", "_ready", "_source", "_texts", "_wait",
-        "call", "collect", "first_content", "outcome", "reply", "started", "target", "timer",
+        "call", "collect", "deadline", "first_content", "outcome", "reply", "started", "target", "timer",
     )  # fmt: skip  # one object per request
 
     def __init__(self, call: Call, target: Target, io: IO, *, key: Secret | None = None, wait: float = 0.0) -> None:
@@ -59,10 +60,11 @@ class Exchange:
         self._wait = wait
         self.started = io.clock.now()
         self._heard = self._paused = self.started
+        self.deadline = min(call.deadline, self.started + (target.timeouts or io.timeouts).total)
         self._source: Source | None = None
         self._ready: deque[list[Chunk]] = deque()
         self._error: ProviderError | None = None
-        self._texts: list[Chunk] = []
+        self._texts: list[tuple[str, str]] = []
         self._held: list[Settles] = []
         self._on_close: list[OnClose] = []
 
@@ -85,7 +87,8 @@ class Exchange:
         held: list[Chunk] = []
         while self.first_content is None:
             batch = await self._wait_for_batch()
-            held.extend(batch)
+            # What promises nothing (a role, an empty text) is kept a while; a flood of it is not.
+            held.extend(chunk for chunk in batch if chunk.has_content or len(held) < HOLDING)
             if any(chunk.has_content for chunk in batch):
                 self._commit()
             elif source.ended:
@@ -124,7 +127,7 @@ class Exchange:
                 batch = await self._next_batch()
             if batch:
                 if self.collect:
-                    self._texts += batch
+                    self._texts += ((chunk.text, chunk.reasoning) for chunk in batch)
                 return batch
 
     async def _next_batch(self) -> list[Chunk]:
@@ -147,12 +150,14 @@ class Exchange:
         limit = self.timeouts.silence if committed else self.timeouts.first_content
         now = self._io.clock.now()
         self._heard += now - self._paused  # a reader who takes his time does not make the vendor silent
-        left = min(self._heard + limit, self.call.deadline) - now
+        left = min(self._heard + limit, self.deadline) - now
         try:
-            return await self.timer.within(max(left, 0.0), lambda: source.read(committed))
+            if left <= 0:  # a read that need not wait would still succeed
+                raise TimeoutError
+            return await self.timer.within(left, lambda: source.read(committed))
         except TimeoutError:
             what = "further content" if committed else "first content"
-            raise expired(self.call, self._io.clock.now(), what, limit) from None
+            raise expired(self.deadline, self._io.clock.now(), what, limit) from None
         except WireError as error:
             raise from_wire(error) from None
         except Broken as broken:
@@ -172,8 +177,7 @@ class Exchange:
         self.first_content = self._heard - self.call.started
 
     def _interrupted(self, cause: ProviderError) -> StreamInterrupted:
-        text = "".join(chunk.text for chunk in self._texts)
-        reasoning = "".join(chunk.reasoning for chunk in self._texts)
+        text, reasoning = ("".join(parts) for parts in zip(*self._texts, strict=True)) if self._texts else ("", "")
         return StreamInterrupted(cause).carrying(text, reasoning, self.usage)
 
     # -- the end ----------------------------------------------------------------------------

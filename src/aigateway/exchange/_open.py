@@ -7,7 +7,7 @@ from typing import TypeGuard, TypeVar, cast
 
 import anyio
 
-from ..errors import Kind, ProviderError, WireError
+from ..errors import Kind, ProviderError, RequestError, WireError
 from ..providers import LocalProvider, Provider
 from ..secrets import Secret
 from ..transport import HTTPResponse, read_all, read_some
@@ -38,7 +38,7 @@ async def open_exchange(
             await _ask_local(exchange, provider, io)
         else:
             codec = cast("Provider", provider)
-            request = codec.encode(call.request, key or NO_KEY, target)
+            request = _guarded(lambda: codec.encode(call.request, key or NO_KEY, target))
             call.trace.notes += (f"{note} ({target})" for note in request.notes)
             await _ask(exchange, codec, request, io)
     except WireError as error:
@@ -66,7 +66,7 @@ async def _ask(exchange: Exchange, provider: Provider, request: HTTPRequest, io:
     call, limits = exchange.call, exchange.timeouts
     stream = call.request.stream
     limit, what = (limits.first_content, "first content") if stream else (limits.answer, "answer")
-    until = min(io.clock.now() + limit, call.deadline)
+    until = min(io.clock.now() + limit, exchange.deadline)
     connect = min(limits.connect, limit)
     decoder = _guarded(lambda: provider.decoder(call.request)) if stream else None
     try:
@@ -78,7 +78,7 @@ async def _ask(exchange: Exchange, provider: Provider, request: HTTPRequest, io:
         left = until - io.clock.now()
         reply = await _closing(response, exchange.timer, left, lambda: _whole(provider, call, response, io))
     except TimeoutError:
-        raise expired(call, io.clock.now(), what, limit) from None
+        raise expired(exchange.deadline, io.clock.now(), what, limit) from None
     await _take(exchange, reply)
 
 
@@ -115,9 +115,9 @@ async def _ask_local(exchange: Exchange, provider: LocalProvider, io: IO) -> Non
             raise from_bug(error) from error
 
     try:
-        answer = await exchange.timer.within(max(0.0, min(limit, call.deadline - io.clock.now())), ask)
+        answer = await exchange.timer.within(max(0.0, min(limit, exchange.deadline - io.clock.now())), ask)
     except TimeoutError:
-        raise expired(call, io.clock.now(), "answer", limit) from None
+        raise expired(exchange.deadline, io.clock.now(), "answer", limit) from None
     if isinstance(answer, Reply):
         await _take(exchange, answer)
     elif call.request.stream and hasattr(answer, "__anext__"):
@@ -130,7 +130,7 @@ async def _ask_local(exchange: Exchange, provider: LocalProvider, io: IO) -> Non
 async def _take(exchange: Exchange, reply: Reply) -> None:
     """Keep a whole reply; where a stream was asked, tell it as one."""
     if exchange.call.request.stream:
-        await exchange.follow(LocalSource(_each(chunks_of(reply))))
+        await exchange.follow(LocalSource(_each(_guarded(lambda: chunks_of(reply)))))
     else:
         exchange.answer(reply)
 
@@ -154,7 +154,7 @@ def _guarded(decode: Callable[[], T]) -> T:
     """Run a plug-in's code: a bug in it is that provider's failure, and the next one is asked."""
     try:
         return decode()
-    except ProviderError:
+    except (ProviderError, RequestError):
         raise
     except Exception as error:
         raise from_bug(error) from error

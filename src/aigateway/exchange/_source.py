@@ -54,7 +54,12 @@ class WireSource:
         data = await self._response.read()
         chunks: list[Chunk] = []
         if not data:
-            chunks.extend(self._decoder.end())
+            try:
+                chunks.extend(self._decoder.end())
+            except (ProviderError, WireError):
+                raise
+            except Exception as error:
+                raise from_bug(error) from error
             self.ended = self._reusable = True
             return chunks
         for event in self._events.feed(data):
@@ -63,7 +68,7 @@ class WireSource:
             except ProviderError as error:
                 self._tolerate(error, committed or any(chunk.has_content for chunk in chunks), chunks)
             except Exception as error:
-                self._tolerate(from_bug(error), committed, chunks)
+                self._tolerate(from_bug(error), False, chunks)
             if self._decoder.done:
                 self.ended = True
                 break
@@ -98,7 +103,7 @@ class LocalSource:
 
     def __init__(self, chunks: AsyncIterator[Chunk]) -> None:
         self._chunks = chunks
-        self._finished = False
+        self._choices: dict[int, bool] = {}  # index -> has it a finish reason?
         self._usage: Usage | None = None
         self.ended = False
 
@@ -112,7 +117,7 @@ class LocalSource:
         try:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:
-            if not self._finished:
+            if not self._choices or not all(self._choices.values()):
                 raise ProviderError(Kind.STREAM_INTERRUPTED, "the stream ended without a finish reason") from None
             self.ended = True
             return []
@@ -122,7 +127,9 @@ class LocalSource:
             raise from_bug(error) from error
         if not isinstance(chunk, Chunk):
             raise ProviderError(Kind.PROTOCOL_ERROR, f"a provider in this process streamed {type(chunk).__name__}")
-        self._finished = self._finished or bool(chunk.finish_reason)
+        for choice in chunk.body["choices"]:
+            index = choice.get("index", 0)
+            self._choices[index] = bool(choice.get("finish_reason")) or self._choices.get(index, False)
         self._usage = chunk.usage or self._usage
         return [chunk]
 

@@ -12,7 +12,6 @@ from typing import Protocol, TypeVar
 import anyio
 
 from ..errors import REMEDIES, Kind, ProviderError
-from ..types import Call
 from ._ticks import Ticks
 
 __all__ = ["Timer", "expired", "timer_for"]
@@ -103,8 +102,8 @@ def timer_for(backend: str) -> Callable[[], Timer]:
     return partial(AlarmTimer, Ticks()) if backend == "asyncio" else ScopeTimer
 
 
-def expired(call: Call, now: float, what: str, limit: float) -> ProviderError:
+def expired(deadline: float, now: float, what: str, limit: float) -> ProviderError:
     """Say which limit passed: the request's own deadline, or `limit` seconds for `what`."""
-    if now >= call.deadline:
+    if now >= deadline:
         return ProviderError(Kind.TIMEOUT, f"the request's deadline passed before the {what}", remedy=SILENT)
     return ProviderError(Kind.TIMEOUT, f"no {what} within {limit:g} s", remedy=SILENT)

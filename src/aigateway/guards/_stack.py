@@ -39,15 +39,21 @@ class GuardStack:
 
     async def leave(self, call: Call, outcome: Outcome) -> None:
         """Leave what was entered: shielded, bounded, one failing guard never stopping the next."""
-        while self._entered and getattr(self._entered[-1], "instant", False):
-            await _leave(self._entered.pop(), call, outcome)
+        cancelled: BaseException | None = None
         while self._entered:
-            # One scope serves all; the next guard gets a new one only if the last used this one up.
-            with anyio.move_on_after(LEAVING, shield=True) as scope:
-                while self._entered:
-                    await _leave(self._entered.pop(), call, outcome)
-            if scope.cancelled_caught:
-                logger.error("a guard took longer than %s s to leave and was left behind", LEAVING)
+            guard = self._entered.pop()
+            try:
+                if getattr(guard, "instant", False):
+                    await _leave(guard, call, outcome)
+                    continue
+                with anyio.move_on_after(LEAVING, shield=True) as scope:
+                    await _leave(guard, call, outcome)
+                if scope.cancelled_caught:
+                    logger.error("a guard took longer than %s s to leave and was left behind", LEAVING)
+            except BaseException as error:  # a shield does not hold asyncio's own cancellation off
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
 
 
 async def _leave(guard: Guard, call: Call, outcome: Outcome) -> None:

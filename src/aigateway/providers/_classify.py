@@ -23,6 +23,8 @@ __all__ = ["ErrorBody", "Rule", "by_status", "classify", "read_error"]
 FRAGMENT = re.compile(r"\*{3,}\S*")
 # A wait longer than this is not worth keeping the same key for: rest it and go on.
 SHORT_WAIT = 10.0
+# Words are kept this long until whoever knows the key has masked it: a cut first might leave a part of it.
+UNCUT = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +99,14 @@ def classify(failure: WireFailure, body: ErrorBody, rules: Sequence[Rule]) -> Pr
     wait = wait_time(failure.headers, body.message, now=failure.at)
     error = ProviderError(
         kind,
-        mask(FRAGMENT.sub("***", body.message[:4096]))
+        mask(FRAGMENT.sub("***", body.message[:UNCUT]), limit=UNCUT)
         or f"the provider answered with status {failure.status} and no reason",
         remedy=rule.remedy if rule else None,
         retry_after=wait,
         vendor=Vendor(
             status=failure.status,
-            code=mask(body.code, limit=64) or None,
-            param=mask(body.param, limit=64) if body.param else None,
+            code=mask(body.code, limit=UNCUT) or None,
+            param=mask(body.param, limit=UNCUT) if body.param else None,
             request_id=mask(failure.headers.get("x-request-id") or body.request_id or "", limit=128) or None,
         ),
     )

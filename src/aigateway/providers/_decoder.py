@@ -28,10 +28,15 @@ class ChatDecoder:
         self.dialect = dialect
         self.classify = classify
         self.done = False
-        self.finished = False
+        self._choices: dict[int, bool] = {}  # index -> has it a finish reason?
         self.usage: Usage | None = None
         self._usage_body: dict[str, Any] | None = None
         self._last: dict[str, Any] = {}
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether every choice that began has ended."""
+        return bool(self._choices) and all(self._choices.values())
 
     def feed(self, event: Event) -> Iterable[Chunk]:
         """Read one event. Raises ProviderError: an error event, or one that makes no sense."""
@@ -42,7 +47,7 @@ class ChatDecoder:
         if not data.strip():
             return ()
         try:
-            body = from_json(data)
+            body = from_json(data, allow_inf_nan=False)
         except ValueError:
             raise ProviderError(Kind.PROTOCOL_ERROR, "an event of the stream is not JSON") from None
         if not isinstance(body, dict):
@@ -102,8 +107,10 @@ class ChatDecoder:
             choice["delta"] = delta
         changed = self.fix_delta(delta) or changed
         check_message(delta)
-        if check_finish(choice, self.dialect):
-            self.finished = True
+        index = choice.get("index", 0)
+        if type(index) is not int:
+            raise ProviderError(Kind.PROTOCOL_ERROR, "the index of a choice is not a number")
+        self._choices[index] = bool(check_finish(choice, self.dialect)) or self._choices.get(index, False)
         return changed
 
     def _take_usage(self, body: dict[str, Any]) -> bool:

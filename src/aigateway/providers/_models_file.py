@@ -50,7 +50,8 @@ def _model(row: dict[str, Any], provider: str) -> ModelInfo:
 
 
 def _retired(row: dict[str, Any], provider: str) -> ModelInfo:
-    return ModelInfo(provider=provider, successor_params=row.pop("params", {}), **row)
+    params, successor = row.pop("params", {}), row.pop("successor")
+    return ModelInfo(provider=provider, successor=successor, successor_params=params, **row)
 
 
 def _price(row: dict[str, Any]) -> Price:

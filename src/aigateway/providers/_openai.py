@@ -135,7 +135,7 @@ class OpenAICompatible:
         if not 200 <= response.status < 300:
             raise self.classify(failure)
         try:
-            body = from_json(response.body)
+            body = from_json(response.body, allow_inf_nan=False)
         except ValueError:
             raise ProviderError(Kind.PROTOCOL_ERROR, "the answer is not JSON") from None
         if not isinstance(body, dict):

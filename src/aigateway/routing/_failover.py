@@ -124,7 +124,7 @@ class Attempts:
     def _within_bounds(self, wait: float) -> bool:
         if self._billable >= self._retries.attempts:
             return False
-        return not self.failures or self._now() + wait < self.call.deadline
+        return self._now() + wait < self.call.deadline
 
     def _again(self, error: ProviderError, tries: int, *, last: bool) -> float | None:
         """Give the wait before the same target is tried again, None to go on to the next."""

@@ -8,7 +8,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from ..errors import Kind
+from ..errors import Kind, WireError
 from ..secrets import Secret
 from ..types import HTTPRequest
 from ._translate import AsWireErrors
@@ -21,6 +21,7 @@ class AiohttpTransport:
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
         self._routes: dict[str, tuple[URL, str | None]] = {}
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
 
@@ -29,6 +30,8 @@ class AiohttpTransport:
         headers = {
             name: value.reveal() if isinstance(value, Secret) else value for name, value in request.headers.items()
         }
+        if self._closed:
+            raise WireError(Kind.CANCELLED, "the gateway was closed")
         session = self._session or self._open()
         url, proxy = self._route(request.url)
         with AS_WIRE_ERRORS:
@@ -44,7 +47,8 @@ class AiohttpTransport:
         return AiohttpResponse(response)
 
     async def aclose(self) -> None:
-        """Close the session and its connections."""
+        """Close the session and its connections, for good."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
             self._session = None

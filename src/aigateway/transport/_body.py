@@ -13,16 +13,14 @@ MAX_ERROR_BODY = 64 * 1024
 
 async def read_all(response: HTTPResponse, limit: int = MAX_BODY) -> bytes:
     """Read to the end. Raises WireError for more than `limit` decoded bytes."""
-    first = await response.read()
-    if not first:
-        return b""
-    parts, size = [first], len(first)
+    parts: list[bytes] = []
+    size = 0
     while part := await response.read():
         size += len(part)
         if size > limit:
             raise WireError(Kind.PROTOCOL_ERROR, f"the answer is larger than {limit} bytes")
         parts.append(part)
-    return first if len(parts) == 1 else b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def read_some(response: HTTPResponse, limit: int = MAX_ERROR_BODY) -> bytes:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import httpx2 as httpx
 
-from ..errors import Kind
+from ..errors import Kind, WireError
 from ..secrets import Secret
 from ..types import HTTPRequest
 from ._translate import AsWireErrors
@@ -27,10 +27,13 @@ class HttpxTransport:
     def __init__(self, client: httpx.AsyncClient | None = None) -> None:
         self._owned = client is None
         self._client = client or _own_client()
+        self._closed = False
         self._urls: dict[str, httpx.URL] = {}
 
     async def send(self, request: HTTPRequest, *, connect: float) -> HttpxResponse:
         """Send, as the protocol says."""
+        if self._closed:
+            raise WireError(Kind.CANCELLED, "the gateway was closed")
         headers = [
             (name, value.reveal() if isinstance(value, Secret) else value) for name, value in request.headers.items()
         ]
@@ -47,7 +50,8 @@ class HttpxTransport:
         return HttpxResponse(response)
 
     async def aclose(self) -> None:
-        """Close the client, unless it is the caller's."""
+        """Close for good; the client too, unless it is the caller's."""
+        self._closed = True
         if self._owned:
             await self._client.aclose()
 
@@ -70,11 +74,12 @@ def _own_client() -> httpx.AsyncClient:
 class HttpxResponse:
     """Wrap an open httpx response."""
 
-    __slots__ = ("_chunks", "_response", "headers", "status")
+    __slots__ = ("_chunks", "_left", "_response", "headers", "status")
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
         self._chunks: AsyncIterator[bytes] | None = None
+        self._left = False
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
 
@@ -82,10 +87,15 @@ class HttpxResponse:
         """Give the next bytes, b"" at the end."""
         if self._chunks is None:
             self._chunks = self._response.aiter_bytes()
+        if self._left:  # httpx takes a read that was cancelled for the end of the body
+            raise WireError(Kind.CANCELLED, "a read of this answer was cancelled before")
+        self._left = True
         with AS_WIRE_ERRORS:
             async for chunk in self._chunks:
                 if chunk:
+                    self._left = False
                     return chunk
+        self._left = False
         return b""
 
     async def aclose(self, *, reusable: bool = False) -> None:

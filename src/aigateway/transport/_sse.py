@@ -99,4 +99,7 @@ class SSEDecoder:
                 self._name = line[6:].strip().decode("utf-8", "replace")
             elif line == b"data":
                 self._data.append(b"")
+                self._size += 1
+                if self._size > self._limit:
+                    raise self._too_large()
         return events

@@ -39,6 +39,7 @@ class Call:
     request: ChatRequest
     caller: Caller = IN_PROCESS
     id: str = ""
+    timeout: float = 0.0
     started: float = 0.0
     deadline: float = 0.0
     trace: Trace = field(default_factory=Trace)

@@ -36,7 +36,8 @@ class ModelInfo:
 
     `window` and `max_output` are tokens, 0 when unknown. `abilities` holds words such as chat,
     tools, vision, reasoning, json_schema, embeddings, images. A retired id has a `successor` in
-    the same catalogue and `successor_params`, which keep its behaviour; `shutdown` is its last day.
+    the same catalogue and `successor_params`, which keep its behaviour; `shutdown` is the day it
+    is switched off.
     """
 
     id: str

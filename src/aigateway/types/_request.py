@@ -23,11 +23,13 @@ FORBIDDEN = frozenset(
 )
 # Our own fields: read here, never sent on.
 OWN = ("routing", "extra", "models")
+# What the request itself decides, whatever `extra` says of it.
+PINNED = frozenset({"messages", "model", "stream", "stream_options"})
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Say, for one request, where it may go. `models` are tried before the named model's rest."""
+    """Say, for one request, where it may go. `models` are tried after the named model."""
 
     models: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
@@ -156,13 +158,21 @@ def _names(field: str, value: object) -> tuple[str, ...]:
 
 
 def _extra(value: object) -> Mapping[str, Mapping[str, Any]]:
+    """Check the fields of single providers as those of the request. Raises RequestError."""
     if value is None:
         return {}
+    from pydantic import ValidationError
+
     if not isinstance(value, Mapping) or not all(isinstance(part, Mapping) for part in value.values()):
         raise RequestError(
             '\'extra\' must map a provider to its fields, such as {"deepseek": {"user_id": "7"}}', param="extra"
         )
     for part in value.values():
+        try:
+            fields = {name: field for name, field in part.items() if name not in PINNED}
+            _adapter().validate_python({**fields, "messages": [{"role": "user"}]})
+        except ValidationError as error:
+            raise _explain(error) from None
         if not FORBIDDEN.isdisjoint(part):
             name = min(FORBIDDEN.intersection(part))
             raise RequestError(f"'extra' may not hold {name!r}; only the configuration may. Remove it.", param="extra")

@@ -79,7 +79,7 @@ def sample(schema: object, depth: int = 0) -> Any:
         properties, required = schema.get("properties"), schema.get("required")
         known = properties if isinstance(properties, Mapping) else {}
         names = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
-        return {name: sample(known.get(name), depth + 1) for name in names}
+        return {name: sample(known.get(name), depth + 1) for name in dict.fromkeys(names)}
     if kind == "array":
         return [sample(schema.get("items"), depth + 1)] if schema.get("minItems") else []
     return {"string": "", "integer": 0, "number": 0, "boolean": False}.get(str(kind)) if kind else None
