@@ -100,7 +100,10 @@ async def test_the_client_leaves(
 
     async with gateway, anyio.create_task_group() as tasks:
         tasks.start_soon(answer)
-        await anyio.sleep(0.3)
+        with anyio.fail_after(5):
+            while not standins.vendors["deepseek"].requests or (fault == "stall:2" and not exchange.text):
+                await anyio.sleep(0.01)
+        await anyio.sleep(0.1)
         exchange.leave.set()
         with anyio.fail_after(1):
             while not standins.vendors["deepseek"].requests[-1].ended:
