@@ -32,6 +32,9 @@ def test_a_closed_gateway_can_be_entered_again() -> None:
     with gateway, gateway.stream("smart", "two words") as chunks:
         second = "".join(chunk.text for chunk in chunks)
 
+    with pytest.raises(RuntimeError, match="closed"):
+        gateway.chat("smart", "three")
+
     assert ("one", "two words") == (first, second)
     assert chunks.outcome is not None
     assert "complete" == chunks.outcome.state

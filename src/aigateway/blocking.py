@@ -36,6 +36,7 @@ class Gateway:
         self._thread: Thread | None = None
         self._portal: BlockingPortal | None = None
         self._opening = Lock()
+        self._closed = False
 
     @classmethod
     def from_config(cls, source: str | Path | Mapping[str, Any] | None = None, **options: Any) -> Self:
@@ -45,6 +46,7 @@ class Gateway:
         return cls(load(source), **options)
 
     def __enter__(self) -> Self:
+        self._closed = False
         self._open()
         return self
 
@@ -55,6 +57,7 @@ class Gateway:
         """Close connections and end the thread; the gateway can be entered again."""
         with self._opening:
             portal, self._portal = self._portal, None
+            self._closed = True
         if portal is not None and self._thread is not None:
             portal.call(self._gateway.aclose)
             portal.call(portal.stop)
@@ -70,6 +73,8 @@ class Gateway:
 
     def _open(self) -> BlockingPortal:
         with self._opening:
+            if self._closed:
+                raise RuntimeError("this gateway is closed. Make a new one, or enter it again.")
             if self._portal is None:
                 opened: Future[BlockingPortal] = Future()
                 # A daemon: a program that forgets to close must still be able to end.

@@ -221,8 +221,8 @@ def test_blocking_fails_over_and_breaks(configure: Callable[..., Settings], swit
 
 def test_blocking_may_be_closed_twice(configure: Callable[..., Settings]) -> None:
     """Closing what is closed, or what was never used, does nothing."""
+    blocking.Gateway(configure()).close()
     gateway = blocking.Gateway(configure())
-    gateway.close()
     gateway.chat("smart", "hi")
     gateway.close()
     gateway.close()
