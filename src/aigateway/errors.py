@@ -242,11 +242,13 @@ class ProviderError(GatewayError):
     """One call to one provider failed.
 
     `retry_after` is in seconds, None when the vendor named no wait. `provider` and `model` are
-    filled in where the call was made, not by whoever classified it.
+    filled in where the call was made, not by whoever classified it. `began` says that content
+    had arrived, though none had reached the caller.
     """
 
     provider: str | None = None
     model: str | None = None
+    began: bool = False
 
     def __init__(
         self,
@@ -285,7 +287,7 @@ class ProviderError(GatewayError):
 class StreamInterrupted(ProviderError):
     """The answer broke off after its first content.
 
-    `text`, `reasoning` and `usage` hold what had arrived; `cause_kind` says how it broke.
+    `text`, `reasoning` and `usage` hold what had arrived; `cause` says how it broke, `cause_kind` in a word.
     """
 
     text: str = ""
@@ -298,6 +300,7 @@ class StreamInterrupted(ProviderError):
             f"the answer broke off before its end ({cause.kind}): {cause.message}",
             vendor=cause.vendor,
         )
+        self.cause = cause
         self.cause_kind = cause.kind
         self.provider, self.model = cause.provider, cause.model
 

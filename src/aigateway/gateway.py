@@ -8,35 +8,37 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakKeyDictionary
 
 import anyio
+import anyio.to_thread
 
-from .catalogue import Catalogue
-from .errors import ConfigurationError, GatewayError, RequestError
-from .exchange import IO, Chunks, Exchange, answered, open_exchange, timer_for
-from .guards import Guard, GuardStack
-from .keys import Key, Ring
+from .errors import GatewayError, RequestError
+from .exchange import IO, Chunks, Exchange, answered, open_exchange, race, timer_for
+from .guards import GuardStack
+from .parts import build
 from .plugins import Registry
-from .providers import LocalProvider, Options, Provider
-from .routing import Attempt, Attempts, Names, Policy, Priority, Rules
-from .state import Memory
-from .transport import open_transport
+from .routing import Attempt, Attempts, Health, Policy, Priority
+from .state import Memory, Rest
+from .transport import Transport, open_transport
 from .types import (
     IN_PROCESS,
     Call,
     Caller,
     Candidate,
     ChatRequest,
+    Clock,
     Outcome,
     Reply,
-    Routing,
+    Retries,
     Target,
+    Terms,
     Timeouts,
     Trace,
     messages_from,
@@ -46,36 +48,23 @@ if TYPE_CHECKING:
     import httpx2
 
     from .config import Settings
+    from .keys import Key
 
 __all__ = ["Chunks", "Gateway", "SystemClock"]
 
-T = TypeVar("T")
 Messages = str | Sequence[Mapping[str, Any]]
 POLICIES: Mapping[str, Policy] = {"priority": Priority()}
 
 
 class SystemClock:
-    """Tell the time of the running event loop."""
+    """Tell the system's time; the same on every event loop, so that facts outlive one."""
 
-    def __init__(self, backend: str) -> None:
-        # trio's clock may be a virtual one; asyncio's is the system's, read without detours.
-        self.now = time.monotonic if backend == "asyncio" else anyio.current_time
-        self.wall = time.time
+    now = staticmethod(time.monotonic)
+    wall = staticmethod(time.time)
 
     async def sleep(self, seconds: float, /) -> None:
         """Wait."""
         await anyio.sleep(seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What settings were built into."""
-
-    providers: Mapping[str, Provider | LocalProvider]
-    rings: Mapping[str, Ring]
-    catalogue: Catalogue
-    names: Names
-    guards: Sequence[Guard]
 
 
 class Gateway:
@@ -92,18 +81,23 @@ class Gateway:
         *,
         registry: Registry | None = None,
         client: httpx2.AsyncClient | None = None,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
         seed: int | None = None,
     ) -> None:
         self.settings = settings
         self.registry = registry or Registry(allow=settings.plugins)
-        self.memory = Memory()
-        self.parts = _build(settings, self.registry)
-        self._timeouts = settings.timeouts.over(Timeouts())
-        self._retries = settings.retries.value
-        self._client = client
         self._random = Random(seed)  # noqa: S311  # jitter, not cryptography
-        self._io: IO | None = None
-        self._loop: object | None = None
+        self.memory = Memory(random=self._random)
+        self.health = Health(self.memory, self._random)
+        self.parts = build(settings, self.registry, self.memory)
+        self._timeouts = settings.timeouts.over(Timeouts())
+        self._terms = Terms(settings.retries.over(Retries()))
+        self._client = client
+        self._transport = transport
+        self._clock = clock or SystemClock()
+        self.memory.rests.now = self._clock.now
+        self._io: WeakKeyDictionary[object, IO] = WeakKeyDictionary()
         self._closed = False
 
     @classmethod
@@ -123,10 +117,13 @@ class Gateway:
     async def aclose(self) -> None:
         """Close the connections; a stream that is still under way is interrupted."""
         self._closed = True
-        io, self._io = self._io, None
-        if io is not None:
-            with anyio.CancelScope(shield=True):
+        io = self._io.pop(_running_loop(), None)
+        self._io.clear()
+        with anyio.CancelScope(shield=True):
+            if io is not None:
                 await io.transport.aclose()
+            if self.parts.mirror is not None:
+                await anyio.to_thread.run_sync(self.parts.mirror.close)
 
     # -- what programs call -----------------------------------------------------------------
 
@@ -192,26 +189,48 @@ class Gateway:
         except BaseException as error:
             await self._leave_failed(guards, call, error, io)
             raise
+        if call.terms.recovery == "continue":
+            exchange.go_on = self._go_on
         if guards:
             exchange.on_close(lambda outcome: guards.leave(call, outcome))
         return exchange
 
     async def _across_targets(self, call: Call, candidates: Sequence[Candidate], io: IO) -> Exchange:
-        attempts = Attempts(call, candidates, self._retries, now=io.clock.now, random=self._random, memory=self.memory)
+        attempts = Attempts(call, candidates, self.health, now=io.clock.now, keys_rest=self._keys_rest)
         for attempt in attempts:
             if attempt.wait:
                 await io.clock.sleep(attempt.wait)
-            with attempt:
-                return await self._across_keys(call, attempt, io)
+            if not attempt.is_due:
+                continue
+            exchange = await self._raced(call, attempt, attempts, io)
+            if exchange is not None:
+                return exchange
         raise attempts.exhausted()
 
+    async def _raced(self, call: Call, attempt: Attempt, attempts: Attempts, io: IO) -> Exchange | None:
+        """Ask one target; where the route hedges and it is late, a second one beside it."""
+        hedge = call.terms.hedge
+        late = self.health.hedge_after(attempt.target, hedge, stream=call.request.stream) if hedge else None
+        rival = attempts.rival(attempt) if late is not None else None
+        if rival is None or late is None:
+            return await self._try(call, attempt, io)
+
+        async def ask_rival() -> Exchange | None:
+            attempts.begun(rival)
+            self.health.hedged()
+            return await self._try(call, rival, io)
+
+        return await race(lambda: self._try(call, attempt, io), lambda: io.clock.sleep(late), ask_rival)
+
+    async def _try(self, call: Call, attempt: Attempt, io: IO) -> Exchange | None:
+        """Make one attempt; None when it failed and something may follow."""
+        with attempt:
+            return await self._across_keys(call, attempt, io)
+        return None
+
     async def _across_keys(self, call: Call, attempt: Attempt, io: IO) -> Exchange:
-        ring = self.parts.rings.get(attempt.target.provider)
-        if ring is None:
-            exchange = await self._once(call, attempt, None, io)
-            exchange.hold(attempt)
-            return exchange
-        leases = ring.leases()
+        ring = self.parts.rings[attempt.target.provider]
+        leases = ring.leases(attempt.target.model, io.clock.now, forced=attempt.forced)
         for lease in leases:
             with lease:
                 exchange = await self._once(call, attempt, lease.key, io)
@@ -219,46 +238,70 @@ class Gateway:
                 return exchange
         raise leases.exhausted()
 
-    async def _once(self, call: Call, attempt: Attempt, key: Key | None, io: IO) -> Exchange:
+    async def _once(self, call: Call, attempt: Attempt, key: Key, io: IO) -> Exchange:
         provider = self.parts.providers[attempt.target.provider]
-        secret = key.secret if key else None
-        return await open_exchange(call, attempt.target, provider, io, key=secret, wait=attempt.wait)
+        exchange = await open_exchange(call, attempt.target, provider, io, key=key.secret, wait=attempt.wait)
+        exchange.drain = self.parts.drains.get(attempt.target.provider, 0.0)
+        return exchange
+
+    async def _go_on(self, broken: Exchange, text: str) -> Exchange | None:
+        """Ask targets that can go on after `text` for the rest of an answer that broke off; None when none does."""
+        call, io = broken.call, self._opened()
+        targets = self.parts.names.resolve(call.request.model, call.request.routing, today=self._today()).targets
+        able = [self._candidate(target) for target in targets if self._can_continue(target, call, text)]
+        able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first
+        rest = replace(call, partial=text, terms=replace(call.terms, recovery="terminate", hedge=None))
+        try:
+            return await self._across_targets(rest, able, io) if able else None
+        except GatewayError:
+            return None  # the first failure is what the caller is told
+
+    def _can_continue(self, target: Target, call: Call, text: str) -> bool:
+        continuation = getattr(self.parts.providers[target.provider], "continuation", None)
+        return continuation is not None and continuation(call.request, text) is not None
 
     # -- helpers ----------------------------------------------------------------------------
 
     def resolve(self, call: Call) -> list[Target]:
         """Find the targets a request stands for, and note it in the trace."""
-        today = datetime.now(UTC).date()
-        resolved = self.parts.names.resolve(call.request.model, call.request.routing, today=today)
+        resolved = self.parts.names.resolve(call.request.model, call.request.routing, today=self._today())
         call.trace.resolved = resolved.how
         call.trace.warnings += resolved.warnings
+        call.terms = resolved.terms or self._terms
         return resolved.targets
 
     def _candidates(self, call: Call) -> Sequence[Candidate]:
-        candidates = [
-            Candidate(
-                target,
-                self.parts.catalogue.info(target.provider, target.model),
-                len(ring.keys) if (ring := self.parts.rings.get(target.provider)) else 1,
-                self.memory.facts(target),
-            )
-            for target in self.resolve(call)
-        ]
+        candidates = [self._candidate(target) for target in self.resolve(call)]
         ordered = POLICIES["priority"].order(call, candidates)
         call.trace.candidates += (str(candidate.target) for candidate in ordered)
         return ordered
+
+    def _candidate(self, target: Target) -> Candidate:
+        ring, info = self.parts.rings[target.provider], self.parts.catalogue.info(target.provider, target.model)
+        return Candidate(target, info, ring.free(target.model, self._clock.now()), self.memory.facts(target))
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._clock.wall(), UTC).date()
+
+    def _keys_rest(self, target: Target, now: float) -> Rest | None:
+        return self.parts.rings[target.provider].rest(target.model, now)
 
     def _opened(self) -> IO:
         """Give the connections of the running event loop; a loop that is gone took its own along."""
         if self._closed:
             raise RuntimeError("this gateway is closed. Make a new one, or enter it again.")
         loop = _running_loop()
-        if self._io is None or self._loop is not loop:
-            backend = "asyncio" if loop is not None else "trio"
-            transport = open_transport(self.settings.transport.kind, backend=backend, client=self._client)
-            self._io = IO(transport, SystemClock(backend), timer_for(backend), self._timeouts)
-            self._loop = loop
-        return self._io
+        io = self._io.get(loop)
+        if io is None:
+            backend = "trio" if type(loop).__module__.startswith("trio") else "asyncio"
+            for other in [known for known in self._io if getattr(known, "is_closed", bool)()]:
+                del self._io[other]
+            kind = self.settings.transport.kind
+            transport = self._transport or open_transport(kind, backend=backend, client=self._client)
+            if self.parts.mirror is not None:
+                self.parts.mirror.start(self.memory.rests)
+            io = self._io[loop] = IO(transport, self._clock, timer_for(backend), self._timeouts)
+        return io
 
     async def _leave_failed(self, guards: GuardStack, call: Call, error: BaseException, io: IO) -> None:
         """Tell guards and caller how a call ended that never reached content."""
@@ -269,13 +312,15 @@ class Gateway:
         await guards.leave(call, state)
 
 
-def _running_loop() -> object | None:
-    """Give asyncio's running loop; None means another event loop, that is trio."""
+def _running_loop() -> object:
+    """Give asyncio's running loop, else the token of trio's run."""
     asyncio = sys.modules.get("asyncio")
     try:
-        return asyncio.get_running_loop() if asyncio else None
+        if asyncio:
+            return asyncio.get_running_loop()
     except RuntimeError:
-        return None
+        pass
+    return sys.modules["trio"].lowlevel.current_trio_token()
 
 
 def _is_duration(value: object) -> bool:
@@ -289,85 +334,3 @@ def _check_cap(request: ChatRequest, cap: int) -> None:
             asked = fields.get(name, 0)
             if isinstance(asked, int | float) and asked > cap:
                 raise RequestError(f"{name!r} is above this gateway's cap of {cap}. Ask for {cap} or less.", param=name)
-
-
-def _build(settings: Settings, registry: Registry) -> Parts:
-    """Turn settings into parts, loading the plug-ins they name."""
-    providers: dict[str, Provider | LocalProvider] = {}
-    rings: dict[str, Ring] = {}
-    for name in settings.providers:
-        providers[name] = _provider(settings, registry, name)
-        keys = [Key(key.secret, key.quota_group, key.weight) for key in settings.providers[name].keys]
-        if keys:
-            rings[name] = Ring(keys)
-    catalogue = Catalogue({name: provider.models() for name, provider in providers.items()})
-    rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
-    names = Names(_routes(settings, catalogue), catalogue, rules)
-    _check_default(settings, names)
-    return Parts(
-        providers, rings, catalogue, names, [_guard(settings, registry, i) for i in range(len(settings.guards))]
-    )
-
-
-def _check_default(settings: Settings, names: Names) -> None:
-    if settings.default_model:
-        today = datetime.now(UTC).date()
-        _located(settings, ("default_model",), lambda: names.resolve(settings.default_model, Routing(), today=today))
-
-
-def _located(settings: Settings, path: Sequence[str | int], build: Callable[[], T]) -> T:
-    """Build a part; say where in the configuration it is wrong."""
-    try:
-        return build()
-    except (ConfigurationError, RequestError) as error:
-        raise ConfigurationError(f"{settings.locate(*path)}: {error.message}") from error
-
-
-def _provider(settings: Settings, registry: Registry, name: str) -> Provider | LocalProvider:
-    from .config import unknown_setting
-
-    table = settings.providers[name]
-    record = _located(settings, ("providers", name), lambda: registry.provider(table.type or name))
-    for setting in table.own:
-        if setting not in record.settings:
-            allowed = sorted({*type(table).model_fields, *record.settings})
-            raise unknown_setting(("providers", name, setting), allowed, settings.context)
-    if record.needs_key and not table.keys:
-        raise ConfigurationError(
-            f"{settings.locate('providers', name)}: the provider {name!r} has no key. "
-            f'Add keys = [{{ secret = "env:{record.key_variables[0] if record.key_variables else "NAME"}" }}].'
-        )
-    options = Options(name, table.base_url, table.own)
-    return _located(settings, ("providers", name), lambda: record.factory(options))
-
-
-def _guard(settings: Settings, registry: Registry, index: int) -> Guard:
-    from .config import unknown_setting
-
-    table = settings.guards[index]
-    record = _located(settings, ("guards", index), lambda: registry.guard(table.use))
-    for setting in table.own:
-        if setting not in record.settings:
-            raise unknown_setting(("guards", index, setting), ["use", *record.settings], settings.context)
-    return record.factory({**record.settings, **table.own})
-
-
-def _routes(settings: Settings, catalogue: Catalogue) -> dict[str, tuple[Target, ...]]:
-    base = settings.timeouts.over(Timeouts())
-    return {
-        name: tuple(_placed(target, settings, catalogue, name) for target in route.build(base))
-        for name, route in settings.routes.items()
-    }
-
-
-def _placed(target: Target, settings: Settings, catalogue: Catalogue, route: str) -> Target:
-    """Find the provider of a target written without one."""
-    if target.provider:
-        return target
-    owner = next((name for name in catalogue if target.model in catalogue[name]), None)
-    if owner is None:
-        raise ConfigurationError(
-            f"{settings.locate('routes', route, 'targets')}: routes.{route} has the target {target.model!r}, which no "
-            "configured provider has in its catalogue. Write it as provider/model."
-        )
-    return Target(owner, target.model, target.weight, target.timeouts, target.params)

@@ -107,7 +107,7 @@ def test_the_whole_file_is_read(whole: Settings) -> None:
     assert ("sk-deepseek-secret-1", "default", 1) == (first.secret.reveal(), first.quota_group, first.weight)
     assert ("file-secret-5", "team-b", 2) == (second.secret.reveal(), second.quota_group, second.weight)
     assert "plain" == whole.providers["second"].keys[0].secret.reveal()
-    assert Retries(5, 2, 1.5) == whole.retries.value
+    assert Retries(5, 2, 1.5) == whole.retries.over(Retries())
     assert "httpx2" == whole.transport.kind
     assert ["log"] == [guard.use for guard in whole.guards]
     assert [("editor", ["chat"]), ("operator", ["admin"])] == [(k.name, k.scopes) for k in whole.callers.keys]

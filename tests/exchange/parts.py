@@ -13,6 +13,8 @@ from aigateway.errors import Kind, ProviderError
 from aigateway.plugins import GuardRecord, ProviderRecord, Registry, hookimpl
 from aigateway.types import Call, ChatRequest, Chunk, ModelInfo, Outcome, Reply, Target, Usage
 
+from .scripted import LoopClock
+
 
 class Local:
     """Answer as a script of this test says."""
@@ -108,7 +110,7 @@ def gateway(parts: Parts, *, seed: int | None = 1, **settings: Any) -> Gateway:
         "guards": [{"use": name} for name in parts.watches],
         **settings,
     }
-    return Gateway(parse(data), registry=registry, seed=seed)
+    return Gateway(parse(data), registry=registry, seed=seed, clock=LoopClock())
 
 
 def fails(kind: Kind, **more: Any) -> Callable[[ChatRequest], Exception]:

@@ -15,7 +15,6 @@ import trio.testing
 
 from aigateway.errors import WireError
 from aigateway.exchange import IO, Exchange, open_exchange, timer_for
-from aigateway.gateway import SystemClock
 from aigateway.providers import Dialect, OpenAICompatible, Options
 from aigateway.secrets import Secret
 from aigateway.transport import HTTPResponse
@@ -114,6 +113,22 @@ async def follow(part: Part) -> None:
     await anyio.sleep(part)
 
 
+class LoopClock:
+    """Tell the time of the running event loop, which may be a virtual one."""
+
+    def now(self) -> float:
+        """Give the loop's seconds."""
+        return anyio.current_time()
+
+    def wall(self) -> float:
+        """Give the same, counted from a day in 2026."""
+        return 1_790_000_000 + anyio.current_time()
+
+    async def sleep(self, seconds: float, /) -> None:
+        """Wait."""
+        await anyio.sleep(seconds)
+
+
 @dataclass
 class Settled:
     """An attempt or a lease that counts how often it was settled, and with what."""
@@ -128,7 +143,7 @@ class Settled:
 def io_for(transport: ScriptedTransport, timeouts: Timeouts | None = None) -> IO:
     """Make what an exchange works with, for the event loop that runs."""
     backend = sniffio.current_async_library()
-    return IO(transport, SystemClock(backend), timer_for(backend), timeouts or Timeouts())
+    return IO(transport, LoopClock(), timer_for(backend), timeouts or Timeouts())
 
 
 def a_call(io: IO, *, stream: bool = True, total: float = 600.0, **fields: Any) -> Call:

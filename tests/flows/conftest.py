@@ -41,7 +41,13 @@ SMALL = {"connect": 1.0, "first_content": 0.3, "silence": 0.3, "answer": 0.3, "t
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     """Run `aigateway serve --sandbox` once; give its `url`, its `control` url and its `log` file."""
-    folder = tmp_path_factory.mktemp("served")
+    with served_in(tmp_path_factory.mktemp("served")) as found:
+        yield found
+
+
+@contextmanager
+def served_in(folder: Path) -> Iterator[Mapping[str, str]]:
+    """Run `aigateway serve --sandbox` in a folder."""
     log = folder / "log"
     command = [sys.executable, "-m", "aigateway", "serve", "--sandbox", "--port", "0"]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -12,6 +13,8 @@ from openai import APIStatusError, OpenAI
 
 from aigateway import Gateway, NoAnswer
 from aigateway.testing.sandbox import VENDORS, Sandbox
+
+from .conftest import served_in
 
 Switch = Callable[[str, str], None]
 HELLO: Any = [{"role": "user", "content": "hi"}]
@@ -41,6 +44,13 @@ WHOLE = {
 }
 STREAMED = {**WHOLE, "bad_json:1": "protocol_error", "stall:0": "timeout"}
 del STREAMED["cut"], STREAMED["stall"]  # these break after content
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Mapping[str, str]]:
+    """Serve a gateway for one test: what vendors did to it rests in it for a while."""
+    with served_in(tmp_path) as found:
+        yield found
 
 
 @pytest.mark.anyio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from aigateway.errors import REMEDIES, Kind, ProviderError, Remedy
 from aigateway.keys import Key, Leases, Ring
 from aigateway.secrets import Secret
+from aigateway.state import Rests
 from aigateway.types import Outcome
 
 DONE = Outcome("complete")
@@ -18,7 +20,8 @@ DONE = Outcome("complete")
 
 def ring(*groups: str) -> Ring:
     """Make a ring with one key per group named, called k0, k1, ..."""
-    return Ring([Key(Secret(f"k{number}"), group) for number, group in enumerate(groups)])
+    keys = [Key(Secret(f"k{number}"), group) for number, group in enumerate(groups)]
+    return Ring("p", keys, Rests(Random(0)))
 
 
 def spend(leases: Leases, error: BaseException | None = None) -> list[str]:
@@ -41,7 +44,7 @@ def free(keys: Ring) -> bool:
 def test_keys_take_turns() -> None:
     """A thousand calls over three keys: strictly in turn, none more than its share."""
     keys = ring("a", "b", "c")
-    used = [spend(keys.leases())[0] for _ in range(999)]
+    used = [spend(keys.leases("m", lambda: 0.0))[0] for _ in range(999)]
 
     assert ["k0", "k1", "k2", "k0"] == used[:4]
     assert {"k0": 333, "k1": 333, "k2": 333} == Counter(used)
@@ -51,7 +54,7 @@ def test_keys_take_turns() -> None:
 def test_calls_under_way_are_counted_until_settled() -> None:
     """A stream keeps its key until it has ended."""
     keys = ring("a")
-    (lease,) = keys.leases()
+    (lease,) = keys.leases("m", lambda: 0.0)
     with lease:
         pass
 
@@ -70,7 +73,7 @@ def test_the_failure_says_which_key_may_follow(other_key: str, expected: list[st
     """None, one of another account, or any: the remedy decides."""
     keys = ring("a", "a", "b", "b")
     error = ProviderError(Kind.RATE_LIMIT, "x", remedy=Remedy(other_key=other_key))  # type: ignore[arg-type]  # parametrised
-    leases = keys.leases()
+    leases = keys.leases("m", lambda: 0.0)
     used: list[str] = []
     try:
         used = spend(leases, error)
@@ -89,7 +92,7 @@ def test_every_kind_follows_the_table(kind: Kind) -> None:
     keys = ring("a", "b")
     tried = 0
     try:
-        for lease in keys.leases():
+        for lease in keys.leases("m", lambda: 0.0):
             with lease:
                 tried += 1
                 raise ProviderError(kind, "x")
@@ -105,7 +108,7 @@ def test_a_spent_group_is_skipped_for_the_whole_attempt() -> None:
     keys = ring("a", "b", "a", "c")
     errors = iter([ProviderError(Kind.INSUFFICIENT_FUNDS, "x"), ProviderError(Kind.AUTH, "y")])
     used = []
-    for lease in keys.leases():
+    for lease in keys.leases("m", lambda: 0.0):
         with lease:
             used.append(lease.key.secret.reveal())
             if error := next(errors, None):
@@ -121,17 +124,22 @@ def test_anything_else_gives_the_key_back_and_goes_on_up(error: BaseException) -
     """A bug or a cancellation settles the lease and is not swallowed."""
     keys = ring("a", "b")
     with pytest.raises(type(error)):
-        spend(keys.leases(), error)
+        spend(keys.leases("m", lambda: 0.0), error)
 
     assert free(keys)
 
 
-def test_an_empty_ring_says_what_is_missing() -> None:
-    """No key is our own configuration, told as an authentication failure."""
-    keys = Ring([])
+def test_a_ring_without_keys_leases_none() -> None:
+    """A provider that asks for no key has one lease without a secret; what it refuses rests all the same."""
+    keys = Ring("p", [], Rests(Random(0)))
+    (lease,) = keys.leases("m", lambda: 0.0)
+    with lease:
+        raise ProviderError(Kind.RATE_LIMIT, "slow down", retry_after=2.0)
 
-    assert [] == spend(keys.leases())
-    assert Kind.AUTH is keys.leases().exhausted().kind
+    assert None is lease.key.secret
+    assert [] == list(keys.leases("m", lambda: 1.9))
+    assert Kind.RATE_LIMIT is keys.leases("m", lambda: 1.9).exhausted().kind
+    assert 1 == len(list(keys.leases("m", lambda: 2.0)))
 
 
 def test_ids_mask_keys() -> None:
@@ -152,7 +160,7 @@ def test_keys_come_back_and_are_used_once(groups: list[str], attempts: list[list
     for kinds in attempts:
         failures, used = iter(kinds), []
         try:
-            for lease in keys.leases():
+            for lease in keys.leases("m", lambda: 0.0):
                 with lease:
                     used.append(lease.key.id)
                     if kind := next(failures, None):

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigateway.errors import CALLER_CAUSED, REMEDIES, Kind, NoAnswer, ProviderError, Remedy, RequestError
-from aigateway.routing import Attempts, Priority
+from aigateway.routing import Attempts, Health, Priority
 from aigateway.routing._backoff import backoff
 from aigateway.state import Memory
-from aigateway.types import Call, Candidate, ChatRequest, ModelInfo, Outcome, Retries, Target
+from aigateway.types import Call, Candidate, ChatRequest, ModelInfo, Outcome, Retries, Target, Terms
 
 REQUEST = ChatRequest.parse({"messages": [{"role": "user", "content": "hi"}]})
 FAR = 1e6
@@ -39,17 +39,11 @@ class Story:
         self.now = 0.0
         self.takes = takes
         self.memory = Memory()
-        self.call = Call(REQUEST, deadline=deadline)
+        self.health = Health(self.memory, Random(seed))
+        self.call = Call(REQUEST, deadline=deadline, terms=Terms(retries or Retries()))
         self.tried: list[str] = []
         self.waits: list[float] = []
-        self.attempts = Attempts(
-            self.call,
-            self.candidates,
-            retries or Retries(),
-            now=lambda: self.now,
-            random=Random(seed),
-            memory=self.memory,
-        )
+        self.attempts = Attempts(self.call, self.candidates, self.health, now=lambda: self.now)
 
     def run(self, *errors: ProviderError | Kind | None, fail: Fail | None = None) -> BaseException | None:
         """Fail with each of `errors` in turn (the last for ever); give what is raised, None when kept."""

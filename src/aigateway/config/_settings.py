@@ -6,20 +6,33 @@ a wrong name stops the start and not a request.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    model_validator,
+)
 
 from ..errors import ConfigurationError
 from ..secrets import Secret, resolve
-from ..types import Retries, Target, Timeouts
+from ..types import Hedge, Recovery, Retries, Target, Terms, Timeouts
 from ._environment import VENDORS
 from ._origin import Context
 
 __all__ = ["CallerKey", "KeySettings", "ProviderSettings", "RouteSettings", "ServerSettings", "Settings"]
 
 FROM_ENVIRONMENT = "the environment"
+# Characters held back where a route says `recovery = "hold"` and no number: a few sentences.
+HELD = 400
+URL = re.compile(r"(memory:$|[a-z][a-z0-9+.-]*://.)", re.ASCII)
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -68,6 +81,7 @@ class ProviderSettings(Table):
     base_url: Annotated[str, AfterValidator(_with_scheme)] | None = None
     keys: list[KeySettings] = []
     rotation: Literal["round_robin"] = "round_robin"
+    drain: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 0.0
 
     @property
     def own(self) -> dict[str, Any]:
@@ -90,16 +104,23 @@ class TimeoutSettings(Table):
 
 
 class RetrySettings(Table):
-    """Bounds of the attempts of one request."""
+    """Bounds of the attempts of one request; what is not given is inherited."""
 
-    attempts: Annotated[int, Field(ge=1, le=20)] = 3
-    same_target: Annotated[int, Field(ge=0, le=10)] = 1
-    patience: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 0.0
+    attempts: Annotated[int, Field(ge=1, le=20)] | None = None
+    same_target: Annotated[int, Field(ge=0, le=10)] | None = None
+    patience: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] | None = None
+    wait: bool | None = None
 
-    @property
-    def value(self) -> Retries:
-        """Give the bounds."""
-        return Retries(self.attempts, self.same_target, self.patience)
+    def over(self, base: Retries) -> Retries:
+        """Lay what is given over `base`."""
+        return replace(base, **self.model_dump(exclude_none=True))
+
+
+class HedgeSettings(Table):
+    """When a second target is asked besides the first."""
+
+    quantile: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    extra: Annotated[float, Field(gt=0, le=0.5)] = 0.05
 
 
 class TargetSettings(Table):
@@ -120,7 +141,22 @@ class RouteSettings(Table):
     policy: Literal["priority"] = "priority"
     targets: Annotated[list[Annotated[TargetSettings, BeforeValidator(_as_target)]], Field(min_length=1)]
     timeouts: TimeoutSettings = TimeoutSettings()
-    recovery: Literal["terminate"] = "terminate"
+    retries: RetrySettings = RetrySettings()
+    recovery: Recovery = "terminate"
+    hold: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    hedge: HedgeSettings | None = None
+
+    @model_validator(mode="after")
+    def _hold_goes_with_its_mode(self) -> Self:
+        if self.hold is not None and self.recovery != "hold":
+            raise ValueError('`hold` counts characters for recovery = "hold"; set that too, or leave `hold` out')
+        return self
+
+    def terms(self, base: Retries) -> Terms:
+        """Say how far the route goes for an answer."""
+        hold = (self.hold or HELD) if self.recovery == "hold" else 0
+        hedge = Hedge(self.hedge.quantile, self.hedge.extra) if self.hedge else None
+        return Terms(self.retries.over(base), self.recovery, hold, hedge)
 
     def build(self, base: Timeouts) -> tuple[Target, ...]:
         """Give the targets; `to` without a provider is left for the gateway to look up."""
@@ -170,10 +206,25 @@ class CallerSettings(Table):
     keys: list[CallerKey] = []
 
 
+def _read_url(value: object, info: ValidationInfo) -> object:
+    """Keep a URL as the secret it may be; `env:NAME` names a variable that holds it."""
+    if not isinstance(value, str):
+        return value
+    url = _read_secret(value, info) if value.startswith("env:") else Secret(value)
+    if isinstance(url, Secret) and not URL.match(url.reveal()):
+        raise ValueError('must be "memory:", or begin with a scheme a plug-in offers, such as redis://')
+    return url
+
+
 class StateSettings(Table):
     """Where facts are kept."""
 
-    url: Literal["memory:"] = "memory:"
+    url: Annotated[Secret, BeforeValidator(_read_url)] = Secret("memory:")
+
+    @property
+    def scheme(self) -> str:
+        """Name the kind of place, `memory` for this process."""
+        return self.url.reveal().partition(":")[0]
 
 
 class LimitSettings(Table):
@@ -190,6 +241,8 @@ class ServerSettings(Table):
     debug: bool = False
     log_requests: bool = True
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    drain: Seconds = 30.0
+    write_timeout: Seconds = 60.0
 
 
 class Settings(Table):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Protocol
 
 import anyio
@@ -24,8 +25,12 @@ __all__ = ["Exchange", "Settles"]
 
 # Closing must end even if a peer does not; giving a connection back is worth a moment only.
 CLOSING, FINISHING = 2.0, 0.25
+# What an exchange takes over from the one that goes on for it.
+TAKEN_OVER = ("target", "timer", "started", "_key", "_wait", "_source", "_open", "_ready", "_held", "_heard", "_paused")
+NOT_TEXT = ("tool_calls", "refusal", "audio", "function_call")
 HOLDING = 16
 OnClose = Callable[[Outcome], Awaitable[None]]
+GoOn = Callable[["Exchange", str], Awaitable["Exchange | None"]]
 
 
 class Settles(Protocol):
@@ -40,20 +45,28 @@ class Exchange:
 
     Whoever opened it closes it; `aclose` settles attempt and lease, and runs what waits for the
     end (the guards). `collect` keeps the text so far for a caller who wants the partial answer.
+    `go_on` asks somebody for the rest of an answer that broke off; `drain` is for how many seconds
+    a cancelled stream is still read where the vendor counts it anyway; `lost` marks an answer that
+    came second.
     """
 
     __slots__ = (
-        "_error", "_heard", "_held", "_io", "_key", "_on_close", "_paused", "_ready", "_source", "_texts", "_wait",
-        "call", "collect", "deadline", "first_content", "outcome", "reply", "started", "target", "timer",
+        "_committed", "_error", "_heard", "_held", "_io", "_key", "_on_close", "_only_text", "_open", "_paused",
+        "_ready", "_source", "_texts", "_told", "_wait", "call", "collect", "deadline", "drain", "first_content",
+        "go_on", "lost", "outcome", "reply", "request", "started", "target", "timer",
     )  # fmt: skip  # one object per request
 
     def __init__(self, call: Call, target: Target, io: IO, *, key: Secret | None = None, wait: float = 0.0) -> None:
         self.call = call
+        self.request = call.request
         self.target = target
         self.reply: Reply | None = None
         self.outcome: Outcome | None = None
         self.first_content: float | None = None
         self.collect = True
+        self.go_on: GoOn | None = None
+        self.drain = 0.0
+        self.lost = False
         self.timer = io.timer()
         self._io = io
         self._key = key
@@ -62,7 +75,11 @@ class Exchange:
         self._heard = self._paused = self.started
         self.deadline = min(call.deadline, self.started + (target.timeouts or io.timeouts).total)
         self._source: Source | None = None
+        self._open = False
         self._ready: deque[list[Chunk]] = deque()
+        self._committed = False
+        self._told = False  # how the call to the present target ended
+        self._only_text = True
         self._error: ProviderError | None = None
         self._texts: list[tuple[str, str]] = []
         self._held: list[Settles] = []
@@ -78,19 +95,33 @@ class Exchange:
     def answer(self, reply: Reply) -> None:
         """Take a whole reply."""
         self.reply = reply
-        self._commit()
+        self._committed = True
+        self._has_begun()
 
     async def follow(self, source: Source) -> None:
-        """Read a stream up to its first content. Raises ProviderError while nothing is promised."""
-        self._source = source
+        """Read a stream until it is promised to the caller. Raises ProviderError while it is not.
+
+        That is at its first content; where the route holds back, after so many characters; where
+        it buffers, at the end.
+        """
+        self._source, self._open = source, True
         self._paused = self._io.clock.now()
-        held: list[Chunk] = []
-        while self.first_content is None:
-            batch = await self._wait_for_batch()
+        terms, held, size = self.call.terms, list[Chunk](), 0
+        wanted = inf if terms.recovery == "buffer" else terms.hold
+        while not self._committed:
+            try:
+                batch = await self._wait_for_batch()
+            except ProviderError as error:
+                error.began = self.first_content is not None
+                raise
             # What promises nothing (a role, an empty text) is kept a while; a flood of it is not.
             held.extend(chunk for chunk in batch if chunk.has_content or len(held) < HOLDING)
-            if any(chunk.has_content for chunk in batch):
-                self._commit()
+            content = [chunk for chunk in batch if chunk.has_content]
+            size += sum(len(chunk.text) + len(chunk.reasoning) for chunk in content)
+            if content:
+                self._has_begun()
+            if self.first_content is not None and (size >= wanted or source.ended or self._error):
+                self._committed = True
             elif source.ended:
                 raise ProviderError(Kind.STREAM_INTERRUPTED, "the stream ended without any content", remedy=BROKE)
         self._ready.append(held)
@@ -120,14 +151,17 @@ class Exchange:
             if self._ready:
                 batch = self._ready.popleft()
             elif self._error is not None:
-                raise self._interrupted(self._error)
+                if not await self._went_on(self._error):
+                    raise self._interrupted(self._error)
+                continue
             elif self._source is None or self._source.ended:
                 return []
             else:
                 batch = await self._next_batch()
             if batch:
-                if self.collect:
+                if self.collect or self.go_on:
                     self._texts += ((chunk.text, chunk.reasoning) for chunk in batch)
+                    self._only_text = self._only_text and (self.go_on is None or all(map(_is_text, batch)))
                 return batch
 
     async def _next_batch(self) -> list[Chunk]:
@@ -144,41 +178,59 @@ class Exchange:
 
     async def _wait_for_batch(self) -> list[Chunk]:
         """Wait once, within whichever limit is nearest. Raises ProviderError."""
-        source, committed = self._source, self.first_content is not None
+        source, begun = self._source, self.first_content is not None
         if source is None:
             return []
-        limit = self.timeouts.silence if committed else self.timeouts.first_content
+        limit = self.timeouts.silence if begun else self.timeouts.first_content
         now = self._io.clock.now()
         self._heard += now - self._paused  # a reader who takes his time does not make the vendor silent
         left = min(self._heard + limit, self.deadline) - now
         try:
             if left <= 0:  # a read that need not wait would still succeed
                 raise TimeoutError
-            return await self.timer.within(left, lambda: source.read(committed))
+            return await self.timer.within(left, lambda: source.read(begun))
         except TimeoutError:
-            what = "further content" if committed else "first content"
+            what = "further content" if begun else "first content"
             raise expired(self.deadline, self._io.clock.now(), what, limit) from None
         except WireError as error:
             raise from_wire(error) from None
         except Broken as broken:
-            return self._keep_before(broken, committed)
+            return self._keep_before(broken)
         finally:
             self._paused = self._io.clock.now()
 
-    def _keep_before(self, broken: Broken, committed: bool) -> list[Chunk]:
-        """Give the chunks that came with an error; the error follows them."""
-        if not committed and not any(chunk.has_content for chunk in broken.chunks):
+    def _keep_before(self, broken: Broken) -> list[Chunk]:
+        """Give the chunks that came with an error; the error follows them, unless nothing is promised yet."""
+        held_back = self.call.terms.recovery in {"buffer", "hold"}
+        if not self._committed and (held_back or not any(chunk.has_content for chunk in broken.chunks)):
             raise broken.error
         self._error = placed(broken.error, self.target, self._key)
         return broken.chunks
 
-    def _commit(self) -> None:
+    def _has_begun(self) -> None:
         self._heard = self._paused = self._io.clock.now()
-        self.first_content = self._heard - self.call.started
+        if self.first_content is None:
+            self.first_content = self._heard - self.call.started
 
     def _interrupted(self, cause: ProviderError) -> StreamInterrupted:
         text, reasoning = ("".join(parts) for parts in zip(*self._texts, strict=True)) if self._texts else ("", "")
         return StreamInterrupted(cause).carrying(text, reasoning, self.usage)
+
+    async def _went_on(self, error: ProviderError) -> bool:
+        """Settle what broke, and take over what another target gives after the same text; False when none does."""
+        text = "".join(text for text, _ in self._texts)
+        spent = self.call.trace.billable >= self.call.terms.retries.attempts - 1  # this one counts too
+        if self.go_on is None or self._told or spent or not (text and self._only_text):
+            return False
+        self._tell(self._ended(None))
+        await self._close_source()
+        other = await self.go_on(self, text)
+        if other is None:
+            return False
+        for name in TAKEN_OVER:
+            setattr(self, name, getattr(other, name))
+        self._error, self._told = None, False
+        return True
 
     # -- the end ----------------------------------------------------------------------------
 
@@ -206,9 +258,11 @@ class Exchange:
         if self.outcome is not None:
             return
         self.outcome = self._ended(error)
-        self.call.trace.steps.append(self._step(self.outcome))
-        for settles in self._held:
-            settles.settle(self.outcome)
+        if self.drain and self.outcome.state == "cancelled":
+            await self._read_on()
+            self.outcome = self.outcome._replace(usage=self.usage)
+        if not self._told:
+            self._tell(self.outcome)
         try:
             await self._close_source()
         finally:
@@ -222,9 +276,27 @@ class Exchange:
         self.call.trace.steps.append(self._step(self.outcome))
         await self._close_source()
 
+    def _tell(self, outcome: Outcome) -> None:
+        """Note how the call to the present target ended, and settle what it held."""
+        self._told = True
+        self.call.trace.steps.append(self._step(outcome))
+        for settles in self._held:
+            settles.settle(outcome)
+
+    async def _read_on(self) -> None:
+        """Read for a while what nobody wants any more, to learn what it costs."""
+        source = self._source
+        with anyio.move_on_after(self.drain, shield=True):
+            try:
+                while source is not None and not source.ended:
+                    await source.read(True)
+            except (ProviderError, WireError, Broken):
+                return
+
     async def _close_source(self) -> None:
         """Close what is read from, on every path; a stream at its end may give its connection back."""
-        source = self._source
+        source = self._source if self._open else None
+        self._open = False
         try:
             if isinstance(source, WireSource) and source.ended:
                 await self.timer.within(FINISHING, source.finish)
@@ -238,7 +310,7 @@ class Exchange:
 
     def _ended(self, error: GatewayError | None) -> Outcome:
         seconds = self._io.clock.now() - self.call.started
-        if self.complete:
+        if self.complete and not self.lost:
             return Outcome("complete", self.usage, None, seconds, self.first_content)
         if self._error is not None:
             return Outcome("interrupted", self.usage, self._interrupted(self._error), seconds, self.first_content)
@@ -255,4 +327,13 @@ class Exchange:
             seconds=self._io.clock.now() - self.started,
             wait=self._wait,
             reason=failed.message if failed else "",
+            billed=failed.remedy.billed if failed else "yes" if outcome.state == "complete" else "maybe",
         )
+
+
+def _is_text(chunk: Chunk) -> bool:
+    """Tell whether a chunk holds nothing that could not be gone on from."""
+    return all(
+        choice.get("index", 0) == 0 and not any((choice.get("delta") or {}).get(name) for name in NOT_TEXT)
+        for choice in chunk.body["choices"]
+    )

@@ -11,7 +11,7 @@ from ..errors import Kind, ProviderError, RequestError, WireError
 from ..providers import LocalProvider, Provider
 from ..secrets import Secret
 from ..transport import HTTPResponse, read_all, read_some
-from ..types import Call, Chunk, HTTPRequest, Reply, Target, WireFailure, WireResponse
+from ..types import Call, ChatRequest, Chunk, HTTPRequest, Reply, Target, WireFailure, WireResponse
 from ._exchange import CLOSING, Exchange
 from ._failures import from_bug, from_wire, placed
 from ._io import IO
@@ -34,11 +34,13 @@ async def open_exchange(
     """
     exchange = Exchange(call, target, io, key=key, wait=wait)
     try:
+        if call.partial:
+            exchange.request = _guarded(lambda: _continuation(provider, call))
         if is_local(provider):
             await _ask_local(exchange, provider, io)
         else:
             codec = cast("Provider", provider)
-            request = _guarded(lambda: codec.encode(call.request, key or NO_KEY, target))
+            request = _guarded(lambda: codec.encode(exchange.request, key or NO_KEY, target))
             call.trace.notes += (f"{note} ({target})" for note in request.notes)
             await _ask(exchange, codec, request, io)
     except WireError as error:
@@ -63,12 +65,12 @@ async def answered(call: Call, reply: Reply, io: IO) -> Exchange:
 
 
 async def _ask(exchange: Exchange, provider: Provider, request: HTTPRequest, io: IO) -> None:
-    call, limits = exchange.call, exchange.timeouts
-    stream = call.request.stream
+    asked, limits = exchange.request, exchange.timeouts
+    stream = asked.stream
     limit, what = (limits.first_content, "first content") if stream else (limits.answer, "answer")
     until = min(io.clock.now() + limit, exchange.deadline)
     connect = min(limits.connect, limit)
-    decoder = _guarded(lambda: provider.decoder(call.request)) if stream else None
+    decoder = _guarded(lambda: provider.decoder(asked)) if stream else None
     try:
         left = until - io.clock.now()
         response = await exchange.timer.within(left, lambda: io.transport.send(request, connect=connect))
@@ -76,7 +78,7 @@ async def _ask(exchange: Exchange, provider: Provider, request: HTTPRequest, io:
             await exchange.follow(WireSource(response, decoder))
             return
         left = until - io.clock.now()
-        reply = await _closing(response, exchange.timer, left, lambda: _whole(provider, call, response, io))
+        reply = await _closing(response, exchange.timer, left, lambda: _whole(provider, asked, response, io))
     except TimeoutError:
         raise expired(exchange.deadline, io.clock.now(), what, limit) from None
     await _take(exchange, reply)
@@ -94,21 +96,21 @@ async def _closing(response: HTTPResponse, timer: Timer, left: float, read: Call
     return reply
 
 
-async def _whole(provider: Provider, call: Call, response: HTTPResponse, io: IO) -> Reply:
+async def _whole(provider: Provider, asked: ChatRequest, response: HTTPResponse, io: IO) -> Reply:
     if 200 <= response.status < 300:
         answer = WireResponse(response.status, response.headers, await read_all(response))
-        return _guarded(lambda: provider.decode(call.request, answer))
+        return _guarded(lambda: provider.decode(asked, answer))
     failure = WireFailure(response.status, response.headers, await read_some(response), at=io.clock.wall())
     raise _guarded(lambda: provider.classify(failure))
 
 
 async def _ask_local(exchange: Exchange, provider: LocalProvider, io: IO) -> None:
-    call, limits = exchange.call, exchange.timeouts
-    limit = limits.first_content if call.request.stream else limits.answer
+    asked, limits = exchange.request, exchange.timeouts
+    limit = limits.first_content if asked.stream else limits.answer
 
     async def ask() -> Reply | AsyncIterator[Chunk]:
         try:
-            return await provider.answer(call.request, exchange.target)
+            return await provider.answer(asked, exchange.target)
         except (ProviderError, WireError):
             raise
         except Exception as error:  # its own TimeoutError too: that is not our limit
@@ -120,7 +122,7 @@ async def _ask_local(exchange: Exchange, provider: LocalProvider, io: IO) -> Non
         raise expired(exchange.deadline, io.clock.now(), "answer", limit) from None
     if isinstance(answer, Reply):
         await _take(exchange, answer)
-    elif call.request.stream and hasattr(answer, "__anext__"):
+    elif asked.stream and hasattr(answer, "__anext__"):
         await exchange.follow(LocalSource(answer))
     else:
         what = "streamed where a whole answer was asked" if hasattr(answer, "__anext__") else "gave no answer"
@@ -138,6 +140,14 @@ async def _take(exchange: Exchange, reply: Reply) -> None:
 async def _each(chunks: list[Chunk]) -> AsyncIterator[Chunk]:
     for chunk in chunks:
         yield chunk
+
+
+def _continuation(provider: Provider | LocalProvider, call: Call) -> ChatRequest:
+    """Give the request that makes a vendor go on after what has reached the caller."""
+    request: ChatRequest | None = getattr(provider, "continuation")(call.request, call.partial)  # noqa: B009  # optional
+    if request is None:
+        raise ProviderError(Kind.UNSUPPORTED_PARAM, "this provider cannot go on with an answer")
+    return request
 
 
 def is_local(provider: Provider | LocalProvider) -> TypeGuard[LocalProvider]:

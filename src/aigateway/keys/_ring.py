@@ -7,13 +7,14 @@ that share a quota group stand and fall together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from ..errors import Kind, ProviderError
+from ..errors import Kind, ProviderError, Scope, StreamInterrupted
 from ..secrets import Secret
+from ..state import Name, Rest, Rests, of_group, of_key
 from ..types import Outcome
 
 __all__ = ["Key", "Lease", "Leases", "Ring"]
@@ -21,39 +22,56 @@ __all__ = ["Key", "Lease", "Leases", "Ring"]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One vendor key and the account it draws on."""
+    """One vendor key and the account it draws on; without a secret for a provider that asks for none."""
 
-    secret: Secret
+    secret: Secret | None
     quota_group: str = "default"
     weight: int = 1
 
     @property
     def id(self) -> str:
         """Name it without showing it."""
-        return self.secret.id
+        return self.secret.id if self.secret else ""
 
 
 class Lease:
     """Use one key for one call; an answer in flight keeps it until it is settled."""
 
-    __slots__ = ("_leases", "key")
+    __slots__ = ("_claims", "_leases", "key")
 
     def __init__(self, leases: Leases, key: Key) -> None:
         self._leases = leases
+        self._claims: Sequence[Name] = ()
         self.key = key
 
     def settle(self, outcome: Outcome) -> None:
-        """Give the key back."""
-        self._leases.ring.release(self.key)
+        """Give the key back; what its account refused lets it rest."""
+        ring = self._leases.ring
+        ring.release(self.key)
+        self._let_go()
+        error = outcome.error.cause if isinstance(outcome.error, StreamInterrupted) else outcome.error
+        if isinstance(error, ProviderError):
+            ring.note(self.key, self._leases.model, error, self._leases.now())
 
     def __enter__(self) -> Self:
-        self._leases.ring.take(self.key)
+        ring = self._leases.ring
+        ring.take(self.key)
+        if ring.rests:
+            now = self._leases.now()
+            self._claims = [n for n in ring.names(self.key, self._leases.model) if ring.rests.claim(n, now)]
         return self
+
+    def _let_go(self) -> None:
+        for name in self._claims:
+            self._leases.ring.rests.release(name)
+        self._claims = ()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         if error is None:
+            self._let_go()
+            self._leases.ring.answered(self.key, self._leases.model, self._leases.now)
             return False
         if not isinstance(error, ProviderError):
             self.settle(Outcome("cancelled"))
@@ -63,10 +81,12 @@ class Lease:
 
 
 class Leases:
-    """Give leases for one attempt, each key at most once."""
+    """Give leases for one attempt at a model, each key at most once; keys that rest are left alone."""
 
-    def __init__(self, ring: Ring, keys: Sequence[Key]) -> None:
+    def __init__(self, ring: Ring, model: str, keys: Sequence[Key], now: Callable[[], float]) -> None:
         self.ring = ring
+        self.model = model
+        self.now = now
         self._keys = keys
         self._error: ProviderError | None = None
         self._spent: set[str] = set()
@@ -85,23 +105,66 @@ class Leases:
 
     def exhausted(self) -> ProviderError:
         """Give what to raise when no key was kept: the last key's reason."""
-        return self._error or ProviderError(Kind.AUTH, "no key is configured for this provider")
+        return self._error or ProviderError(Kind.RATE_LIMIT, "every key of this provider rests")
 
 
 class Ring:
     """Hold the keys of one provider and hand them out round robin."""
 
-    def __init__(self, keys: Sequence[Key]) -> None:
-        self.keys = tuple(keys)
+    def __init__(self, provider: str, keys: Sequence[Key], rests: Rests) -> None:
+        self.provider = provider
+        self.keys = tuple(keys) or (Key(None),)
+        self.rests = rests
         self.in_use: dict[str, int] = {}
         self._next = 0
 
-    def leases(self) -> Leases:
-        """Give leases, beginning with the next key in turn."""
+    def leases(self, model: str, now: Callable[[], float], *, forced: bool = False) -> Leases:
+        """Give leases for a model, beginning with the next key in turn; `forced` goes past rests."""
         start, count = self._next, len(self.keys)
         if count > 1:
             self._next = (start + 1) % count
-        return Leases(self, self.keys[start:] + self.keys[:start])
+        keys = self.keys[start:] + self.keys[:start]
+        if self.rests and not forced:
+            moment = now()
+            keys = tuple(key for key in keys if self._rest_of(key, model, moment) is None)
+        return Leases(self, model, keys, now)
+
+    def rest(self, model: str, now: float) -> Rest | None:
+        """Give what keeps all keys from being used for a model; the rest that ends first."""
+        if not self.rests:
+            return None
+        rests = [self._rest_of(key, model, now) for key in self.keys]
+        known = [rest for rest in rests if rest is not None]
+        return min(known) if len(known) == len(rests) else None
+
+    def free(self, model: str, now: float) -> int:
+        """Count the keys that could be used for a model."""
+        if not self.rests:
+            return len(self.keys)
+        return sum(self._rest_of(key, model, now) is None for key in self.keys)
+
+    def names(self, key: Key, model: str) -> tuple[Name, ...]:
+        """Name what may rest about a key: itself, its account, its account for a model."""
+        group, provider = key.quota_group, self.provider
+        return of_key(provider, key.id), of_group(provider, group), of_group(provider, group, model)
+
+    def note(self, key: Key, model: str, error: ProviderError, now: float) -> None:
+        """Let a key, its account, or its account for one model rest, as the failure says."""
+        remedy = error.remedy
+        own, account, account_for_model = self.names(key, model)
+        if error.kind is Kind.PERMISSION and remedy.rest == "ok":
+            self.rests.put(account_for_model, "marked", error.kind, now)
+        elif remedy.rest != "ok" and remedy.scope in {Scope.KEY, Scope.QUOTA_GROUP}:
+            whole = own if remedy.scope is Scope.KEY else account
+            name = account_for_model if error.kind is Kind.RATE_LIMIT and remedy.scope is Scope.QUOTA_GROUP else whole
+            self.rests.put(name, remedy.rest, error.kind, now, wait=error.retry_after)
+
+    def answered(self, key: Key, model: str, now: Callable[[], float]) -> None:
+        """Note that a key works."""
+        if self.rests:
+            moment = now()
+            for name in self.names(key, model):
+                self.rests.answered(name, moment)
 
     def take(self, key: Key) -> None:
         """Count a call under way."""
@@ -110,3 +173,7 @@ class Ring:
     def release(self, key: Key) -> None:
         """Count it done."""
         self.in_use[key.id] -= 1
+
+    def _rest_of(self, key: Key, model: str, now: float) -> Rest | None:
+        found = (self.rests.find(name, now) for name in self.names(key, model))
+        return max(filter(None, found), default=None)

@@ -1,7 +1,7 @@
 """How parts get in: hook specifications, the records hooks yield, and the registry."""
 
 from ._hookspecs import hookimpl
-from ._records import API_VERSION, GuardRecord, ProviderRecord
+from ._records import API_VERSION, GuardRecord, ProviderRecord, StateRecord
 from ._registry import Plugin, Registry
 
-__all__ = ["API_VERSION", "GuardRecord", "Plugin", "ProviderRecord", "Registry", "hookimpl"]
+__all__ = ["API_VERSION", "GuardRecord", "Plugin", "ProviderRecord", "Registry", "StateRecord", "hookimpl"]

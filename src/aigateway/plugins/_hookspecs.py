@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from ._records import GuardRecord, ProviderRecord
+    from ._records import GuardRecord, ProviderRecord, StateRecord
 
 __all__ = ["GROUP", "hookimpl", "hookspec"]
 
@@ -30,4 +30,10 @@ def aigateway_providers() -> Iterable[ProviderRecord]:
 @hookspec
 def aigateway_guards() -> Iterable[GuardRecord]:
     """Offer guards; called when a `[[guards]]` table first names the plug-in."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec
+def aigateway_state() -> Iterable[StateRecord]:
+    """Offer a place shared between processes; called when `state.url` first names its scheme."""
     raise AssertionError("a specification is not called")

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..guards import Guard
     from ..providers import LocalProvider, Options, Provider
+    from ..secrets import Secret
+    from ..state import Mirror
 
-__all__ = ["API_VERSION", "GuardRecord", "ProviderRecord"]
+__all__ = ["API_VERSION", "GuardRecord", "ProviderRecord", "StateRecord"]
 
 # A plug-in module may state `API_VERSION`; this core works with its own and the one before.
 API_VERSION = 1
@@ -39,3 +41,15 @@ class GuardRecord:
     name: str
     factory: Callable[[Mapping[str, Any]], Guard]
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StateRecord:
+    """Offer a place shared between processes; `name` is the scheme of `state.url`.
+
+    The factory is given the whole URL, which may hold a password, and raises ConfigurationError
+    for one it cannot use.
+    """
+
+    name: str
+    factory: Callable[[Secret], Mirror]

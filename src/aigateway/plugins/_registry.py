@@ -18,12 +18,13 @@ import pluggy
 
 from ..errors import PluginError
 from . import _hookspecs
-from ._records import API_VERSION, GuardRecord, ProviderRecord
+from ._records import API_VERSION, GuardRecord, ProviderRecord, StateRecord
 
 __all__ = ["Plugin", "Registry"]
 
-Record = ProviderRecord | GuardRecord
-HOOKS = {"provider": "aigateway_providers", "guard": "aigateway_guards"}
+Record = ProviderRecord | GuardRecord | StateRecord
+HOOKS = {"provider": "aigateway_providers", "guard": "aigateway_guards", "state": "aigateway_state"}
+RECORDS: dict[str, type[Record]] = {"provider": ProviderRecord, "guard": GuardRecord, "state": StateRecord}
 
 
 @dataclass(slots=True)
@@ -60,6 +61,10 @@ class Registry:
     def guard(self, name: str) -> GuardRecord:
         """Load the guard `name`. Raises PluginError as `provider` does."""
         return cast("GuardRecord", self._record("guard", name))
+
+    def state(self, scheme: str) -> StateRecord:
+        """Load the place for URLs of a scheme. Raises PluginError as `provider` does."""
+        return cast("StateRecord", self._record("state", scheme))
 
     def register(self, module: object, name: str) -> None:
         """Take a plug-in object directly, as tests and programs do; a failing hook is raised."""
@@ -151,7 +156,7 @@ class Registry:
         ]
 
     def _check(self, kind: str, record: Record, plugin: Plugin) -> None:
-        expected = ProviderRecord if kind == "provider" else GuardRecord
+        expected = RECORDS[kind]
         if not isinstance(record, expected):
             raise TypeError(f"{HOOKS[kind]} yielded {type(record).__name__}, not {expected.__name__}")
         owner, _ = self._records.get((kind, record.name), (plugin.name, record))

@@ -1,39 +1,51 @@
 """Where to send it, and where next.
 
 `for attempt in Attempts(...): with attempt: return await ...` is the whole of failover: the
-iterator reads what the last failure allows (`error.remedy`) and yields the next attempt; it never
-sleeps, the caller waits `attempt.wait`.
+iterator reads what the last failure allows (`error.remedy`) and what rests, and yields the next
+attempt; it never sleeps, the caller waits `attempt.wait` and then looks whether it `is_due`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from random import Random
 from types import TracebackType
 from typing import Self
 
-from ..errors import Kind, NoAnswer, ProviderError, RequestError
-from ..state import Memory
-from ..types import Call, Candidate, ModelInfo, Outcome, Retries, Target
+from ..errors import CALLER_CAUSED, Kind, NoAnswer, ProviderError, Remedy, RequestError
+from ..state import Rest, of_model
+from ..types import Call, Candidate, ModelInfo, Outcome, Target
 from ._backoff import backoff
+from ._budget import THROTTLED, TRANSIENT
+from ._health import Health
 
 __all__ = ["Attempt", "Attempts"]
 
-THROTTLED = {Kind.RATE_LIMIT}
+# What tells nothing new at the same target: it is tried there again only if there is no other.
+ONLY_IF_LAST = {Kind.CONNECT, Kind.STREAM_INTERRUPTED}
+RESTS = Remedy(other_target="yes")
+SOONEST = 0.05
+NO_REST: Callable[[Target, float], Rest | None] = lambda target, now: None  # noqa: E731  # a default, not a function
 
 
 class Attempt:
     """Try one target once.
 
     Leaving it with a ProviderError that allows going on swallows the error; any other is raised.
+    `forced` goes past a rest, because there is no other target.
     """
 
-    __slots__ = ("_attempts", "candidate", "error", "wait")
+    __slots__ = ("_attempts", "_began", "_paid", "_probe", "candidate", "error", "forced", "wait")
 
-    def __init__(self, attempts: Attempts, candidate: Candidate, wait: float) -> None:
+    def __init__(
+        self, attempts: Attempts, candidate: Candidate, wait: float, *, paid: float = 0.0, forced: bool = False
+    ) -> None:
         self._attempts = attempts
+        self._began = 0.0
+        self._paid = paid
+        self._probe = False
         self.candidate = candidate
         self.wait = wait
+        self.forced = forced
         self.error: ProviderError | None = None
 
     @property
@@ -41,19 +53,30 @@ class Attempt:
         """Name the target."""
         return self.candidate.target
 
+    @property
+    def is_due(self) -> bool:
+        """Tell whether it may begin; after a wait others may have been quicker."""
+        return self.forced or not self.wait or self._attempts.rest(self.target) is None
+
     def settle(self, outcome: Outcome) -> None:
         """Report how the answer that came of it ended."""
-        self._attempts.memory.end(self.target, outcome)
+        attempts = self._attempts
+        attempts.health.end(self.target, outcome, attempts.now(), paid=self._paid, probe=self._probe)
 
     def __enter__(self) -> Self:
-        self._attempts.memory.begin(self.target)
+        self._began = self._attempts.now()
+        self._probe = self._attempts.health.begin(self.target, self._began)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        if error is None:
-            return False  # whoever holds the answer settles
+        if error is None:  # whoever holds the answer settles
+            now, stream = self._attempts.now(), self._attempts.call.request.stream
+            health, seconds = self._attempts.health, now - self._began
+            health.commit(self.target, now, seconds=seconds, stream=stream, probe=self._probe)
+            self._probe = False
+            return False
         if not isinstance(error, ProviderError):
             self.settle(Outcome("cancelled"))
             return False
@@ -63,91 +86,234 @@ class Attempt:
 
 
 class Attempts:
-    """Give attempts in order until one is kept, the reasons run out, or the bounds do."""
+    """Give attempts in order until one is kept, the reasons run out, or the bounds do.
+
+    `keys_rest` tells what keeps every key of a target from being used.
+    """
 
     def __init__(
         self,
         call: Call,
         candidates: Sequence[Candidate],
-        retries: Retries,
+        health: Health,
         *,
         now: Callable[[], float],
-        random: Random,
-        memory: Memory,
+        keys_rest: Callable[[Target, float], Rest | None] = NO_REST,
     ) -> None:
         self.call = call
-        self.memory = memory
+        self.health = health
+        self.now = now
         self.failures: list[ProviderError] = []
         self._candidates = list(candidates)
-        self._retries = retries
-        self._now = now
-        self._random = random
-        self._billable = 0
+        self._keys_rest = keys_rest
+        self._retries = call.terms.retries
+        self._asked: set[Target] = set()
+        self._called: dict[str, Kind] = {}  # provider -> how its last call failed
+        self._billable = call.trace.billable  # an answer that is gone on with has a past
+        self._waited = 0.0  # for throttled targets
         self._too_small = 0  # the largest window that was too small
+        self._over = False
 
     def __iter__(self) -> Iterator[Attempt]:
-        for index, candidate in enumerate(self._candidates):
-            if 0 < _window(candidate.info) <= self._too_small:
-                self.call.trace.dropped.append((str(candidate.target), "its context window is too small as well"))
-                continue
-            if self._billable >= self._retries.attempts:
-                reason = f"{self._billable} calls that may have been billed had been made (retries.attempts)"
+        for candidate in self._candidates:
+            if self._asked and candidate.target in self._asked:
+                continue  # asked beside another one
+            reason = self._unfit(candidate)
+            if reason:
                 self.call.trace.dropped.append((str(candidate.target), reason))
                 continue
-            wait: float | None = 0.0
-            tries = 0
-            while wait is not None and self._within_bounds(wait):
-                attempt = Attempt(self, candidate, wait)
-                yield attempt
-                if attempt.error is None:
-                    return
-                tries += 1
-                wait = self._again(attempt.error, tries, last=index == len(self._candidates) - 1)
-                if wait is None and attempt.error.remedy.other_target == "no":
-                    return
+            yield from self._at(candidate)
+            if self._over:
+                return
+        yield from self._when_all_rest()
+
+    def rival(self, attempt: Attempt) -> Attempt | None:
+        """Give an attempt at the next free target, to be made beside `attempt`."""
+        candidate = self._next(attempt.target)
+        if candidate is None or candidate.target.provider in self._called:
+            return None
+        return Attempt(self, candidate, 0.0)
+
+    def begun(self, attempt: Attempt) -> None:
+        """Note a target that is asked beside another one."""
+        self._asked.add(attempt.target)
+
+    def rest(self, target: Target) -> Rest | None:
+        """Give what keeps a target from being asked now, its keys included."""
+        now = self.now()
+        rests = (self.health.rest(target, now), self._keys_rest(target, now))
+        rest = max(filter(None, rests), default=None)
+        if rest is not None and rest.kind == Kind.MODEL_NOT_FOUND and len(self._candidates) == 1:
+            return None  # whoever names one model wants to hear it from the vendor
+        return rest
 
     def may_go_on(self, error: ProviderError) -> bool:
         """Note a failure; tell whether anything may follow it."""
         self.failures.append(error)
         self._billable += error.may_have_cost
+        self._called[error.provider or ""] = error.kind
         if error.kind is Kind.CONTEXT_LENGTH:
             failed = next((c.info for c in self._candidates if _is_at(c, error)), None)
             self._too_small = max(self._too_small, _window(failed))
+        if error.kind is Kind.MODEL_NOT_FOUND and len(self._candidates) > 1:
+            name = of_model(error.provider or "", error.model or "")
+            self.health.memory.rests.put(name, "marked", error.kind, self.now())
         return error.remedy.other_target != "no" or error.remedy.again
 
     def exhausted(self) -> NoAnswer | RequestError:
         """Give what to raise when no attempt was kept."""
-        if not self.failures:
+        resting = [] if self._over else [self._resting(c.target) for c in self._candidates]
+        failures = [*self.failures, *filter(None, resting)]
+        if not failures:
             return RequestError("the deadline passed before anything could be tried", code="deadline", status=504)
-        return NoAnswer(_summary(self.failures), self.failures)
+        answer = NoAnswer(_summary(failures), failures)
+        if answer.status in {429, 503}:
+            answer.retry_after = self._first_back(answer.retry_after)
+        return answer
+
+    # -- one target ---------------------------------------------------------------------------
+
+    def _at(self, candidate: Candidate) -> Iterator[Attempt]:
+        """Give attempts at one target until its failure or the bounds say to go on."""
+        wait, tries = self._ready(candidate), 0
+        while wait is not None and self._within_bounds(wait):
+            paid = self._price(candidate.target) if candidate.target.provider in self._called else 0.0
+            if paid and not self.health.budgets[candidate.target.provider].take(paid):
+                self._drop(candidate, f"the retry budget of {candidate.target.provider} is spent")
+                return
+            attempt = Attempt(self, candidate, wait, paid=paid)
+            yield attempt
+            if attempt.error is None:
+                wait = self._ready(candidate)  # it was not due any more
+                continue
+            self._asked.add(candidate.target)
+            tries += 1
+            wait = self._again(attempt.error, candidate, tries)
+            if wait is None and attempt.error.remedy.other_target == "no":
+                self._over = True
+
+    def _unfit(self, candidate: Candidate) -> str:
+        """Say why a target cannot help with this request."""
+        if 0 < _window(candidate.info) <= self._too_small:
+            return "its context window is too small as well"
+        if self._billable >= self._retries.attempts:
+            return f"{self._billable} calls that may have been billed had been made (retries.attempts)"
+        return ""
+
+    def _ready(self, candidate: Candidate) -> float | None:
+        """Give the wait before a target can be asked; None when it rests for longer than is waited for."""
+        rest = self.rest(candidate.target)
+        if rest is None:
+            return 0.0
+        left = max(rest.until - self.now(), SOONEST)
+        if rest.kind == Kind.RATE_LIMIT and left <= self._patience:
+            self._waited += left
+            return left
+        self._drop(candidate, _rests(rest, self.now()))
+        return None
+
+    @property
+    def _patience(self) -> float:
+        return self._retries.patience - self._waited
 
     def _within_bounds(self, wait: float) -> bool:
         if self._billable >= self._retries.attempts:
             return False
-        return self._now() + wait < self.call.deadline
+        return self.now() + wait < self.call.deadline
 
-    def _again(self, error: ProviderError, tries: int, *, last: bool) -> float | None:
+    def _again(self, error: ProviderError, candidate: Candidate, tries: int) -> float | None:
         """Give the wait before the same target is tried again, None to go on to the next."""
         if not error.remedy.again:
             return None
-        if error.kind in THROTTLED:
-            return self._patience(error, tries)
-        # A refused connection costs nothing elsewhere and tells nothing new here: go on while there is a next.
-        if tries > self._retries.same_target or (error.kind is Kind.CONNECT and not last):
+        if error.kind is Kind.RATE_LIMIT:
+            return self._throttled(error, candidate, tries)
+        if tries > self._retries.same_target or self.rest(candidate.target):
+            return None
+        if (error.began or error.kind in ONLY_IF_LAST) and self._next(candidate.target):
             return None
         named = error.retry_after or 0.0
-        return None if named > max(self._retries.patience, 2.0) else max(named, backoff(tries, self._random))
+        jitter = backoff(tries, self.health.random)
+        return None if named > max(self._patience, 2.0) else max(named, jitter)
 
-    def _patience(self, error: ProviderError, tries: int) -> float | None:
-        patience = self._retries.patience
-        wait = error.retry_after if error.retry_after is not None else backoff(tries + 2, self._random)
-        if not patience or wait > patience or tries > self._retries.attempts:
+    def _throttled(self, error: ProviderError, candidate: Candidate, tries: int) -> float | None:
+        rest = self.rest(candidate.target)
+        named = error.retry_after if error.retry_after is not None else backoff(tries + 2, self.health.random)
+        wait = max(rest.until - self.now() if rest else named, SOONEST)
+        if not self._retries.patience or wait > self._patience or tries > self._retries.attempts:
             return None
-        return max(wait, 0.05)
+        self._waited += wait
+        return wait
+
+    def _price(self, target: Target) -> float:
+        return THROTTLED if self._called[target.provider] is Kind.RATE_LIMIT else TRANSIENT
+
+    def _next(self, target: Target) -> Candidate | None:
+        """Find the next target that could be asked at once."""
+        for candidate in self._candidates:
+            if candidate.target == target or candidate.target in self._asked:
+                continue
+            if not self._unfit(candidate) and self.rest(candidate.target) is None:
+                return candidate
+        return None
+
+    # -- all rest -------------------------------------------------------------------------------
+
+    def _when_all_rest(self) -> Iterator[Attempt]:
+        """Wait for the first to come back where that is wanted; else knock at a door now and then."""
+        while soonest := self._soonest():
+            candidate, rest = soonest
+            wait = max(rest.until - self.now(), SOONEST)
+            forced = False
+            if not self._retries.wait:
+                if self._asked or not self.health.knock(candidate.target, rest, self.now()):
+                    return
+                wait, forced = 0.0, True
+            if not self._within_bounds(wait):
+                return
+            trace, name = self.call.trace, str(candidate.target)
+            trace.dropped = [drop for drop in trace.dropped if drop[0] != name]
+            attempt = Attempt(self, candidate, wait, forced=forced)
+            yield attempt
+            if forced or (attempt.error and attempt.error.remedy.other_target == "no"):
+                return
+
+    def _soonest(self) -> tuple[Candidate, Rest] | None:
+        """Give the target that is back first, if every one that could help rests."""
+        found: list[tuple[Candidate, Rest]] = []
+        for candidate in self._candidates:
+            if self._unfit(candidate):
+                continue
+            rest = self.rest(candidate.target)
+            if rest is None:
+                return None
+            found.append((candidate, rest))
+        return min(found, key=lambda pair: pair[1].until, default=None)
+
+    def _resting(self, target: Target) -> ProviderError | None:
+        """Say of a target that was not asked that it rests, and for how long."""
+        rest = None if target in self._asked else self.rest(target)
+        if rest is None:
+            return None
+        now = self.now()
+        error = ProviderError(Kind(rest.kind), _rests(rest, now), remedy=RESTS, retry_after=rest.until - now)
+        return error.at(target.provider, target.model)
+
+    def _first_back(self, named: float | None) -> float:
+        """Say in how many seconds the first target can be asked again."""
+        rests = [self.rest(c.target) for c in self._candidates]
+        back = min((rest.until - self.now() if rest else 1.0 for rest in rests), default=1.0)
+        return max(back, SOONEST) if named is None else max(named, SOONEST)
+
+    def _drop(self, candidate: Candidate, reason: str) -> None:
+        self.call.trace.dropped.append((str(candidate.target), reason))
 
 
 def _is_at(candidate: Candidate, error: ProviderError) -> bool:
     return (candidate.target.provider, candidate.target.model) == (error.provider, error.model)
+
+
+def _rests(rest: Rest, now: float) -> str:
+    return f"it rests for {rest.until - now:.1f} s more, after {rest.kind}"
 
 
 def _window(info: ModelInfo | None) -> int:
@@ -156,5 +322,6 @@ def _window(info: ModelInfo | None) -> int:
 
 def _summary(failures: Sequence[ProviderError]) -> str:
     kinds = ", ".join(f"{error.provider}/{error.model}: {error.kind}" for error in failures)
-    reason = next((error.message for error in reversed(failures) if error.remedy.other_target != "yes"), "")
+    reason = next((error.message for error in reversed(failures) if error.kind in CALLER_CAUSED), "")
+    reason = reason or next((e.message for e in reversed(failures) if e.remedy.other_target != "yes"), "")
     return f"no target answered ({kinds})" + (f". {reason}" if reason else "")

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from ..errors import RequestError, UnknownModel
-from ..types import ModelInfo, Routing, Target
+from ..types import ModelInfo, Routing, Target, Terms
 
 __all__ = ["Names", "Resolved", "Rules"]
 
@@ -38,22 +38,30 @@ class Rules:
 
 @dataclass(slots=True)
 class Resolved:
-    """Targets in order, what the name is (the end of a sentence), what people should know."""
+    """Targets in order, what the name is (the end of a sentence), what people should know, the first route's terms."""
 
     how: str
     targets: list[Target]
     warnings: list[str] = field(default_factory=list)
     pinned: bool = False
     is_route: bool = False
+    terms: Terms | None = None
 
 
 class Names:
     """Resolve model names; the first match wins: route, known pin, catalogue id, pin, vendor pattern."""
 
-    def __init__(self, routes: Mapping[str, Sequence[Target]], catalogue: Catalogue, rules: Rules) -> None:
+    def __init__(
+        self,
+        routes: Mapping[str, Sequence[Target]],
+        catalogue: Catalogue,
+        rules: Rules,
+        terms: Mapping[str, Terms] | None = None,
+    ) -> None:
         self.routes = routes
         self.catalogue = catalogue
         self.rules = rules
+        self._terms = terms or {}
         self._day: date | None = None
         self._known_names: dict[str, Resolved] = {}
 
@@ -78,7 +86,8 @@ class Names:
         targets = [target for part in found for target in part.targets]
         warnings = [warning for part in found for warning in part.warnings]
         how = "; then ".join(dict.fromkeys(part.how for part in found))
-        return Resolved(how, self._allowed(_without_repeats(targets), routing), warnings)
+        terms = next((part.terms for part in found if part.terms), None)
+        return Resolved(how, self._allowed(_without_repeats(targets), routing), warnings, terms=terms)
 
     def _goes_on(self, first: Resolved, routing: Routing) -> bool:
         if not self.rules.fallback or first.is_route or routing.fallback is False:
@@ -110,7 +119,8 @@ class Names:
     def _route(self, name: str, today: date) -> Resolved:
         found = [self._found(target, "", today) for target in self.routes[name]]
         warnings = [warning for part in found for warning in part.warnings]
-        return Resolved(f"the route {name!r}", [part.targets[0] for part in found], warnings, is_route=True)
+        targets = [part.targets[0] for part in found]
+        return Resolved(f"the route {name!r}", targets, warnings, is_route=True, terms=self._terms.get(name))
 
     def _found(self, target: Target, how: str, today: date, *, pinned: bool = False) -> Resolved:
         """Take a target as it is, or its successor when it is retired."""

@@ -1,5 +1,7 @@
-"""What is remembered between calls: facts about targets, in this process."""
+"""What is remembered between calls: facts about targets, what rests; in this process."""
 
 from ._memory import Memory
+from ._mirror import Mirror
+from ._rests import Change, Name, Rest, Rests, of_group, of_key, of_model, of_provider
 
-__all__ = ["Memory"]
+__all__ = ["Change", "Memory", "Mirror", "Name", "Rest", "Rests", "of_group", "of_key", "of_model", "of_provider"]

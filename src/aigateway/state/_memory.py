@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from collections import deque
+from random import Random
+
 from ..errors import CALLER_CAUSED
 from ..types import Facts, Outcome, Target
+from ._rests import Rests
 
 __all__ = ["Memory"]
 
 # What says nothing about a target's health: the caller's own doing.
 BLAMELESS = frozenset({"cancelled", *CALLER_CAUSED})
+# Times kept per target, and how many make a quantile worth acting on.
+SAMPLES, ENOUGH = 100, 20
 
 
 class Record:
-    """Count one target's calls."""
+    """Count one target's calls, and how long the last of them took to content."""
 
-    __slots__ = ("answered", "failed", "failing", "in_flight", "last_kind")
+    __slots__ = ("answered", "failed", "failing", "in_flight", "last_kind", "times")
 
     def __init__(self) -> None:
+        self.times: dict[bool, deque[float]] = {}  # streamed or whole -> seconds
         self.in_flight = self.answered = self.failed = self.failing = 0
         self.last_kind = ""
 
 
 class Memory:
-    """Keep facts per target; bounded, whatever models callers name."""
+    """Keep facts per target, and what rests; bounded, whatever models callers name."""
 
-    def __init__(self, limit: int = 4096) -> None:
+    def __init__(self, limit: int = 4096, *, random: Random | None = None) -> None:
+        self.rests = Rests(random or Random(), limit)  # noqa: S311  # jitter, not cryptography
         self._records: dict[tuple[str, str], Record] = {}
         self._limit = limit
 
@@ -53,6 +61,22 @@ class Memory:
             record.failed += 1
             record.failing += 1
             record.last_kind = kind
+
+    def timed(self, target: Target, seconds: float, *, stream: bool) -> None:
+        """Keep how long a call took to its first content, or a whole answer to arrive."""
+        record = self._record(target)
+        times = record.times.get(stream)
+        if times is None:
+            times = record.times[stream] = deque(maxlen=SAMPLES)
+        times.append(seconds)
+
+    def usual(self, target: Target, quantile: float, *, stream: bool) -> float | None:
+        """Give the quantile of the last times; None while too few are known."""
+        record = self._records.get((target.provider, target.model))
+        times = record.times.get(stream) if record else None
+        if times is None or len(times) < ENOUGH:
+            return None
+        return sorted(times)[min(len(times) - 1, int(len(times) * quantile))]
 
     def health(self, provider: str) -> str:
         """Say `healthy` unless every target of the provider that was used is failing now."""

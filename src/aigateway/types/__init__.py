@@ -3,7 +3,7 @@
 from ._call import Call, Clock, Outcome
 from ._caller import ANYONE, IN_PROCESS, Caller
 from ._decision import Decision, Step, Trace
-from ._limits import Retries, Timeouts
+from ._limits import Hedge, Recovery, Retries, Terms, Timeouts
 from ._models import ModelInfo, Price
 from ._reply import Chunk, Reply
 from ._request import ChatRequest, Routing, messages_from
@@ -13,6 +13,6 @@ from ._wire import Event, HTTPRequest, WireFailure, WireResponse
 
 __all__ = [
     "ANYONE", "IN_PROCESS", "Call", "Caller", "Candidate", "ChatRequest", "Chunk", "Clock", "Decision", "Event",
-    "Facts", "HTTPRequest", "ModelInfo", "Outcome", "Price", "Reply", "Retries", "Routing", "Step", "Target",
-    "Timeouts", "Trace", "Usage", "WireFailure", "WireResponse", "messages_from",
+    "Facts", "HTTPRequest", "Hedge", "ModelInfo", "Outcome", "Price", "Recovery", "Reply", "Retries", "Routing", "Step",
+    "Target", "Terms", "Timeouts", "Trace", "Usage", "WireFailure", "WireResponse", "messages_from",
 ]  # fmt: skip  # a list of names

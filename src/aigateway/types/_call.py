@@ -8,11 +8,15 @@ from typing import Literal, NamedTuple, Protocol
 from ..errors import GatewayError
 from ._caller import IN_PROCESS, Caller
 from ._decision import Trace
+from ._limits import Terms
 from ._reply import Reply
 from ._request import ChatRequest
 from ._usage import Usage
 
 __all__ = ["Call", "Clock", "Outcome"]
+
+
+PLAIN = Terms()
 
 
 class Clock(Protocol):
@@ -33,7 +37,8 @@ class Call:
     """Carry one request, who asks, until when, and the trace of what happened to it.
 
     A guard that answers by itself (a cache) sets `reply`. `started` and `deadline` are on the
-    gateway's monotonic clock.
+    gateway's monotonic clock. `partial` is text that has reached the caller already, from a
+    stream that broke: the answer goes on after it.
     """
 
     request: ChatRequest
@@ -44,6 +49,8 @@ class Call:
     deadline: float = 0.0
     trace: Trace = field(default_factory=Trace)
     reply: Reply | None = None
+    terms: Terms = PLAIN
+    partial: str = ""
 
     @property
     def operation(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ..errors import Billed
+
 __all__ = ["Decision", "Step", "Trace"]
 
 
@@ -12,7 +14,8 @@ class Step(NamedTuple):
     """One call to one target.
 
     `outcome` is `complete`, `cancelled` or the kind of the failure; `key` is a masked id;
-    `start` and `seconds` are relative to the request; `wait` was spent before it.
+    `start` and `seconds` are relative to the request; `wait` was spent before it. `billed` tells
+    whether the vendor counts it: no, maybe, yes.
     """
 
     target: str
@@ -22,6 +25,7 @@ class Step(NamedTuple):
     seconds: float = 0.0
     wait: float = 0.0
     reason: str = ""
+    billed: Billed = "no"
 
     def explain(self) -> str:
         """Tell it in a sentence."""
@@ -83,6 +87,11 @@ class Trace:
     steps: list[Step] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def billable(self) -> int:
+        """Count the calls so far that the vendors may count."""
+        return sum(step.billed != "no" for step in self.steps)
 
     def freeze(self) -> Decision:
         """Give the record."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-__all__ = ["Retries", "Timeouts"]
+__all__ = ["Hedge", "Recovery", "Retries", "Terms", "Timeouts"]
+
+Recovery = Literal["terminate", "hold", "buffer", "continue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,35 @@ class Retries:
 
     `attempts` counts calls that may have been billed, `same_target` how often a transient
     failure is tried once more at the same target, `patience` how long a throttled target is
-    waited for (0: go on at once).
+    waited for (0: go on at once). `wait` waits within the deadline when every target rests.
     """
 
     attempts: int = 3
     same_target: int = 1
     patience: float = 0.0
+    wait: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hedge:
+    """Ask a second target when the first is late.
+
+    Late is past this `quantile` of its first-content times; `extra` bounds the added load.
+    """
+
+    quantile: float = 0.95
+    extra: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How far a route goes for an answer.
+
+    `recovery` says what a stream that breaks becomes; `hold` how many characters are held back
+    before the answer is promised.
+    """
+
+    retries: Retries = Retries()
+    recovery: Recovery = "terminate"
+    hold: int = 0
+    hedge: Hedge | None = None

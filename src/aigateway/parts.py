@@ -1,0 +1,130 @@
+"""What settings are built into: providers, key rings, the catalogue, names, guards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from .catalogue import Catalogue
+from .errors import ConfigurationError, RequestError
+from .guards import Guard
+from .keys import Key, Ring
+from .plugins import Registry
+from .providers import LocalProvider, Options, Provider
+from .routing import Names, Rules
+from .state import Memory, Mirror
+from .types import Retries, Routing, Target, Timeouts
+
+if TYPE_CHECKING:
+    from .config import Settings
+
+__all__ = ["Parts", "build"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What settings were built into."""
+
+    providers: Mapping[str, Provider | LocalProvider]
+    rings: Mapping[str, Ring]
+    catalogue: Catalogue
+    names: Names
+    guards: Sequence[Guard]
+    drains: Mapping[str, float]
+    mirror: Mirror | None = None
+
+
+def build(settings: Settings, registry: Registry, memory: Memory) -> Parts:
+    """Turn settings into parts, loading the plug-ins they name."""
+    providers: dict[str, Provider | LocalProvider] = {}
+    rings: dict[str, Ring] = {}
+    for name in settings.providers:
+        providers[name] = _provider(settings, registry, name)
+        keys = [Key(key.secret, key.quota_group, key.weight) for key in settings.providers[name].keys]
+        rings[name] = Ring(name, keys, memory.rests)
+    catalogue = Catalogue({name: provider.models() for name, provider in providers.items()})
+    rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
+    retries = settings.retries.over(Retries())
+    terms = {name: route.terms(retries) for name, route in settings.routes.items()}
+    names = Names(_routes(settings, catalogue), catalogue, rules, terms)
+    _check_default(settings, names)
+    guards = [_guard(settings, registry, index) for index in range(len(settings.guards))]
+    # Read on after a cancellation only where cancelling does not stop the bill.
+    unstoppable = [name for name in providers if not getattr(providers[name], "cancel_stops_billing", True)]
+    drains = {name: settings.providers[name].drain for name in unstoppable if settings.providers[name].drain}
+    return Parts(providers, rings, catalogue, names, guards, drains, _mirror(settings, registry))
+
+
+def _check_default(settings: Settings, names: Names) -> None:
+    if settings.default_model:
+        today = datetime.now(UTC).date()
+        _located(settings, ("default_model",), lambda: names.resolve(settings.default_model, Routing(), today=today))
+
+
+def _located(settings: Settings, path: Sequence[str | int], build: Callable[[], T]) -> T:
+    """Build a part; say where in the configuration it is wrong."""
+    try:
+        return build()
+    except (ConfigurationError, RequestError) as error:
+        raise ConfigurationError(f"{settings.locate(*path)}: {error.message}") from error
+
+
+def _provider(settings: Settings, registry: Registry, name: str) -> Provider | LocalProvider:
+    from .config import unknown_setting
+
+    table = settings.providers[name]
+    record = _located(settings, ("providers", name), lambda: registry.provider(table.type or name))
+    for setting in table.own:
+        if setting not in record.settings:
+            allowed = sorted({*type(table).model_fields, *record.settings})
+            raise unknown_setting(("providers", name, setting), allowed, settings.context)
+    if record.needs_key and not table.keys:
+        raise ConfigurationError(
+            f"{settings.locate('providers', name)}: the provider {name!r} has no key. "
+            f'Add keys = [{{ secret = "env:{record.key_variables[0] if record.key_variables else "NAME"}" }}].'
+        )
+    options = Options(name, table.base_url, table.own)
+    return _located(settings, ("providers", name), lambda: record.factory(options))
+
+
+def _mirror(settings: Settings, registry: Registry) -> Mirror | None:
+    scheme = settings.state.scheme
+    if scheme == "memory":
+        return None
+    return _located(settings, ("state", "url"), lambda: registry.state(scheme).factory(settings.state.url))
+
+
+def _guard(settings: Settings, registry: Registry, index: int) -> Guard:
+    from .config import unknown_setting
+
+    table = settings.guards[index]
+    record = _located(settings, ("guards", index), lambda: registry.guard(table.use))
+    for setting in table.own:
+        if setting not in record.settings:
+            raise unknown_setting(("guards", index, setting), ["use", *record.settings], settings.context)
+    return record.factory({**record.settings, **table.own})
+
+
+def _routes(settings: Settings, catalogue: Catalogue) -> dict[str, tuple[Target, ...]]:
+    base = settings.timeouts.over(Timeouts())
+    return {
+        name: tuple(_placed(target, settings, catalogue, name) for target in route.build(base))
+        for name, route in settings.routes.items()
+    }
+
+
+def _placed(target: Target, settings: Settings, catalogue: Catalogue, route: str) -> Target:
+    """Find the provider of a target written without one."""
+    if target.provider:
+        return target
+    owner = next((name for name in catalogue if target.model in catalogue[name]), None)
+    if owner is None:
+        raise ConfigurationError(
+            f"{settings.locate('routes', route, 'targets')}: routes.{route} has the target {target.model!r}, which no "
+            "configured provider has in its catalogue. Write it as provider/model."
+        )
+    return Target(owner, target.model, target.weight, target.timeouts, target.params)

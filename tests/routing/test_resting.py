@@ -1,0 +1,347 @@
+"""Attempts over targets that rest: who is asked, who is left alone, who is waited for, who is knocked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+
+from aigateway.errors import Kind, NoAnswer, ProviderError, RequestError, StreamInterrupted
+from aigateway.keys import Key, Ring
+from aigateway.routing import Attempts, Health
+from aigateway.secrets import Secret
+from aigateway.state import Memory, Rest
+from aigateway.types import Call, Candidate, ChatRequest, Outcome, Retries, Target, Terms
+
+REQUEST = ChatRequest.parse({"messages": [{"role": "user", "content": "hi"}]})
+DONE = Outcome("complete")
+PLAIN = Retries(same_target=0)
+
+
+class World:
+    """Several targets with a key each, and a clock that only waits and the story move."""
+
+    def __init__(self, targets: int = 2, seed: int = 0, *, one_provider: bool = False) -> None:
+        self.now = 0.0
+        self.memory = Memory(random=Random(seed))
+        self.health = Health(self.memory, Random(seed))
+        names = [Target("p", f"m{n}") if one_provider else Target(f"t{n}", "x") for n in range(targets)]
+        self.candidates = [Candidate(target) for target in names]
+        self.rings = {
+            target.provider: Ring(target.provider, [Key(Secret(f"k-{target.provider}"))], self.memory.rests)
+            for target in names
+        }
+        self.waits: list[float] = []
+        self.ill: dict[str, ProviderError | Kind] = {}
+
+    def ask(
+        self, retries: Retries = PLAIN, *, deadline: float = 60.0, candidates: Sequence[Candidate] = ()
+    ) -> tuple[list[str], BaseException | None]:
+        """Make one request as the gateway does; give who was asked, and what was raised."""
+        call = Call(REQUEST, deadline=self.now + deadline, terms=Terms(retries))
+        attempts = Attempts(
+            call, candidates or self.candidates, self.health, now=lambda: self.now, keys_rest=self.keys_rest
+        )
+        asked: list[str] = []
+        try:
+            for attempt in attempts:
+                self.now += attempt.wait
+                self.waits.append(attempt.wait)
+                if not attempt.is_due:
+                    continue
+                with attempt:
+                    leases = self.rings[attempt.target.provider].leases(
+                        attempt.target.model, lambda: self.now, forced=attempt.forced
+                    )
+                    for lease in leases:
+                        with lease:
+                            asked.append(str(attempt.target))
+                            self.fail(attempt.target)
+                            attempt.settle(DONE)
+                            lease.settle(DONE)
+                            return asked, None
+                    raise leases.exhausted().at(attempt.target.provider, attempt.target.model)
+            raise attempts.exhausted()
+        except (ProviderError, NoAnswer, RequestError) as error:
+            return asked, error
+        finally:
+            self.dropped = dict(call.trace.dropped)
+
+    def fail(self, target: Target) -> None:
+        error = self.ill.get(str(target))
+        if isinstance(error, Kind):
+            error = ProviderError(error, str(error))
+        if error is not None:
+            raise ProviderError(error.kind, error.message, remedy=error.remedy, retry_after=error.retry_after).at(
+                target.provider, target.model
+            )
+
+    def keys_rest(self, target: Target, now: float) -> Rest | None:
+        return self.rings[target.provider].rest(target.model, now)
+
+    def settled(self) -> bool:
+        return not any(self.memory.facts(c.target).in_flight for c in self.candidates)
+
+
+def limited(wait: float | None = None) -> ProviderError:
+    return ProviderError(Kind.RATE_LIMIT, "slow down", retry_after=wait)
+
+
+def test_a_target_that_fails_five_times_is_left_alone() -> None:
+    """After five failures in a row the next target answers at once, and the reason is told."""
+    world = World()
+    world.ill["t0/x"] = Kind.SERVER_ERROR
+    asked = [world.ask()[0] for _ in range(6)]
+
+    assert [["t0/x", "t1/x"]] * 5 + [["t1/x"]] == asked
+    assert world.dropped["t0/x"].startswith("it rests for ")
+    assert world.dropped["t0/x"].endswith("after server_error")
+    assert world.settled()
+
+
+def test_it_is_back_within_thirty_seconds_of_its_healing() -> None:
+    """An outage of a minute, a request every four seconds: the first target answers again in time."""
+    for seed in range(50):
+        world = World(seed=seed)
+        back = 0.0
+        for second in range(0, 160, 4):
+            world.now = float(second)
+            world.ill = {"t0/x": Kind.OVERLOADED} if second < 60 else {}
+            asked, error = world.ask(Retries())
+            assert None is error
+            if asked == ["t0/x"] and second >= 60:
+                back = back or second - 60.0
+        assert 0 <= back <= 30
+
+
+@pytest.mark.parametrize("named", [2.0, 0.5, 3600.0])
+def test_a_throttled_target_is_not_asked_before_its_time(named: float) -> None:
+    """429 with a wait: nobody asks there before it is over, everybody may after."""
+    world = World()
+    world.ill["t0/x"] = limited(named)
+    world.ask()
+    world.ill = {}
+    world.now = named * 0.99
+    early = world.ask()[0]
+    world.now = named
+    late = world.ask()[0]
+
+    assert (["t1/x"], ["t0/x"]) == (early, late)
+
+
+def test_a_limit_counts_for_one_model_of_the_account() -> None:
+    """A rate limit rests the account for that model, no money for all of its models."""
+    world = World(one_provider=True)
+    world.ill["p/m0"] = limited(10.0)
+    limit = [world.ask()[0], world.ask()[0]]
+    world = World(one_provider=True)
+    world.ill["p/m0"] = Kind.INSUFFICIENT_FUNDS
+    money = [world.ask()[0], world.ask()[0]]
+
+    assert [["p/m0", "p/m1"], ["p/m1"]] == limit
+    assert ["p/m0"] == money[0]
+
+
+def test_patience_waits_for_a_limit_and_no_longer() -> None:
+    """A wait within `patience` is kept, at the first failure and when others find the target resting."""
+    world = World()
+    world.ill["t0/x"] = limited(2.0)
+    patient = Retries(same_target=0, patience=3.0)
+    first = world.ask(PLAIN)[0]
+    world.ill = {}
+    second, error = world.ask(patient)
+
+    assert (["t0/x", "t1/x"], ["t0/x"]) == (first, second)
+    assert None is error
+    assert 2.0 == pytest.approx(world.now)
+
+    world.ill["t0/x"] = limited(3.5)
+
+    assert ["t0/x", "t1/x"] == world.ask(patient)[0]
+
+
+def test_a_limit_without_a_time_is_waited_for_a_little() -> None:
+    """429 for ever without a header: jittered waits, few calls, then the next target."""
+    for seed in range(50):
+        world = World(seed=seed)
+        world.ill["t0/x"] = limited()
+        asked, error = world.ask(Retries(patience=3.0))
+
+        assert None is error
+        assert "t1/x" == asked[-1]
+        assert 2 <= asked.count("t0/x") <= 4
+        assert world.now <= 3.0
+
+
+def test_all_limited_is_said_with_the_first_time() -> None:
+    """When every target rests after a limit nobody is asked, and the caller hears the shortest wait that is left."""
+    world = World()
+    world.ill = {"t0/x": limited(30.0), "t1/x": limited(7.0)}
+    first = world.ask()[1]
+    world.now = 3.0
+    asked, second = world.ask()
+
+    assert [] == asked
+    assert isinstance(first, NoAnswer)
+    assert isinstance(second, NoAnswer)
+    assert (429, 7.0, 429, 4.0) == (first.status, first.retry_after, second.status, second.retry_after)
+    assert "4" == second.headers["retry-after"]
+    assert "false" == second.headers["x-should-retry"]
+
+
+def test_wait_waits_for_the_first_back() -> None:
+    """With `wait`, a request outlasts a limit of everybody, if its deadline allows."""
+    world = World()
+    world.ill = {"t0/x": limited(30.0), "t1/x": limited(7.0)}
+    world.ask()
+    world.ill = {}
+    asked, error = world.ask(Retries(wait=True))
+
+    assert (["t1/x"], None) == (asked, error)
+    assert 7.0 == pytest.approx(world.now)
+
+    world.ill = {"t1/x": limited(70.0)}
+    world.ask()
+    asked, error = world.ask(Retries(wait=True), deadline=5.0)
+
+    assert [] == asked
+    assert isinstance(error, NoAnswer)
+
+
+def test_the_only_target_is_knocked_at() -> None:
+    """A gateway with one vendor asks it once a second while it is open, so it is never worse than no gateway."""
+    world = World(1)
+    world.ill["t0/x"] = Kind.SERVER_ERROR
+    calls = 0
+    for tick in range(1000):
+        world.now = tick / 100
+        calls += len(world.ask()[0])
+
+    assert 5 <= calls <= 5 + 10 + 2  # once a second, and probes
+
+    world.ill = {}
+    world.now += 1.0
+
+    assert (["t0/x"], None) == world.ask()
+
+
+def test_a_total_outage_costs_little() -> None:
+    """All targets down, a hundred requests a second: at most 1.2 calls each, and few after the breakers open."""
+    world = World(3)
+    world.ill = {f"t{n}/x": Kind.OVERLOADED for n in range(3)}
+    calls = requests = 0
+    for tick in range(3000):
+        world.now = tick / 100
+        asked, error = world.ask(Retries())
+        assert isinstance(error, NoAnswer)
+        assert 503 == error.status
+        assert error.retry_after is not None
+        if tick >= 1000:
+            requests += 1
+            calls += len(asked)
+
+    assert calls <= 1.2 * requests
+    assert world.settled()
+
+
+def test_a_flapping_target_opens_within_twenty_calls_and_does_not_swing() -> None:
+    """Every second call fails: it opens soon, and then answers at most a probe at a time."""
+    world = World()
+    calls = opened = 0
+    for tick in range(12_000):
+        world.now = tick / 100
+        world.ill = {"t0/x": Kind.SERVER_ERROR} if calls % 2 else {}
+        asked = world.ask()[0]
+        calls += asked[0] == "t0/x"
+        if world.health.rest(world.candidates[0].target, world.now) and not opened:
+            opened = calls
+
+    assert 0 < opened <= 20
+    assert calls <= opened + 3 * 8
+
+
+def test_second_calls_have_a_budget() -> None:
+    """A vendor that fails every first call gets no second ones when its purse is empty; answers fill it."""
+    world = World()
+    world.ill["t0/x"] = Kind.TOOL_USE_FAILED  # no reason to rest
+    asked = [world.ask(Retries())[0] for _ in range(100)]
+
+    assert 35 == sum(who.count("t0/x") == 2 for who in asked)
+    assert ["t0/x", "t1/x"] == asked[-1]
+
+
+def test_another_model_of_the_same_provider_is_a_second_call() -> None:
+    """Going on within a provider costs its budget; without it the target is dropped with the reason."""
+    world = World(one_provider=True)
+    world.ill["p/m0"] = Kind.TOOL_USE_FAILED
+    world.health.budgets["p"].left = 10.0
+    asked, error = world.ask()
+
+    assert ["p/m0"] == asked
+    assert isinstance(error, NoAnswer)
+    assert {"p/m1": "the retry budget of p is spent"} == world.dropped
+
+
+def test_a_key_that_is_refused_is_not_used_again() -> None:
+    """401: the key rests; a provider without another key is skipped until it is probed."""
+    world = World()
+    world.ill["t0/x"] = Kind.AUTH
+    asked = [world.ask()[0] for _ in range(3)]
+    world.ill = {}
+    world.now = 300.0
+
+    assert [["t0/x", "t1/x"], ["t1/x"], ["t1/x"]] == asked
+    assert ["t0/x"] == world.ask()[0]
+    assert not world.memory.rests
+
+
+def test_an_unknown_model_is_remembered_where_there_is_another() -> None:
+    """404: a route leaves the target alone for a while; who names one model hears it from the vendor each time."""
+    world = World()
+    world.ill["t0/x"] = Kind.MODEL_NOT_FOUND
+    asked = [world.ask()[0] for _ in range(2)]
+    alone = [world.ask(candidates=world.candidates[:1])[0] for _ in range(3)]
+
+    assert [["t0/x", "t1/x"], ["t1/x"]] == asked
+    assert [["t0/x"]] * 3 == alone
+
+
+def test_an_interrupted_stream_counts_against_its_target() -> None:
+    """Streams that break after content are failures: five of them, and the target rests."""
+    world = World()
+    target = world.candidates[0].target
+    for _ in range(5):
+        assert None is world.health.rest(target, world.now)
+        world.health.begin(target, world.now)
+        cause = ProviderError(Kind.STREAM_INTERRUPTED, "x").at("t0", "x")
+        world.health.end(target, Outcome("interrupted", error=StreamInterrupted(cause)), world.now)
+
+    assert None is not world.health.rest(target, world.now)
+
+
+def test_what_callers_do_wrong_rests_nobody() -> None:
+    """A thousand bad requests and cancellations leave every target free."""
+    world = World()
+    target = world.candidates[0].target
+    for kind in (Kind.BAD_REQUEST, Kind.CONTENT_POLICY, Kind.CONTEXT_LENGTH, Kind.CANCELLED) * 250:
+        world.health.begin(target, world.now)
+        world.health.end(target, Outcome("failed", error=ProviderError(kind, "x")), world.now)
+
+    assert not world.memory.rests
+
+
+def test_two_hundred_waiters_are_one_probe() -> None:
+    """When an open target comes back, one of two hundred requests tries it; the others go on."""
+    world = World()
+    world.ill["t0/x"] = Kind.TIMEOUT
+    for _ in range(5):
+        world.ask()
+    world.now = 6.0
+    target = world.candidates[0].target
+    probes = 0
+    for _ in range(200):
+        if world.health.rest(target, world.now) is None:
+            probes += world.health.begin(target, world.now)
+
+    assert 1 == probes
