@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import anyio
+from anyio.abc import TaskGroup
 
 from ._exchange import Exchange
 
@@ -22,31 +23,21 @@ async def race(first: Ask, late: Callable[[], Awaitable[None]], second: Ask) -> 
     won: list[Exchange] = []
     waiting = anyio.CancelScope()
 
-    async def keep(exchange: Exchange | None) -> None:
-        if exchange is None:
-            return
-        if won:
-            exchange.lost = True
-            await exchange.aclose()
-            return
-        won.append(exchange)
-        group.cancel_scope.cancel()
-
-    async def ask_first() -> None:
+    async def ask_first(group: TaskGroup) -> None:
         exchange = await first()
         waiting.cancel()  # the loop goes on to the next by itself
-        await keep(exchange)
+        await _keep(exchange, won, group)
 
-    async def ask_second() -> None:
+    async def ask_second(group: TaskGroup) -> None:
         with waiting:
             await late()
         if not waiting.cancel_called:
-            await keep(await second())
+            await _keep(await second(), won, group)
 
     try:
         async with anyio.create_task_group() as group:
-            group.start_soon(ask_first)
-            group.start_soon(ask_second)
+            group.start_soon(ask_first, group)
+            group.start_soon(ask_second, group)
     except BaseException as error:
         for exchange in won:
             with anyio.CancelScope(shield=True):
@@ -55,3 +46,15 @@ async def race(first: Ask, late: Callable[[], Awaitable[None]], second: Ask) -> 
             raise error.exceptions[0] from None
         raise
     return won[0] if won else None
+
+
+async def _keep(exchange: Exchange | None, won: list[Exchange], group: TaskGroup) -> None:
+    """Keep an exchange and end the other; close one that came second."""
+    if exchange is None:
+        return
+    if won:
+        exchange.lost = True
+        await exchange.aclose()
+        return
+    won.append(exchange)
+    group.cancel_scope.cancel()
