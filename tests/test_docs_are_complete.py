@@ -65,6 +65,7 @@ HEADINGS = {
     "ProviderSettings": "`[providers.NAME]`",
     "KeySettings": "`[providers.NAME]`",
     "RouteSettings": "`[routes.NAME]`",
+    "HedgeSettings": "`[routes.NAME]`",
     "TargetSettings": "`[routes.NAME]`",
     "TimeoutSettings": "`[timeouts]`",
     "RetrySettings": "`[retries]`",

@@ -257,3 +257,18 @@ def test_settings_can_be_marked_and_extended(tmp_path: Path) -> None:
     guarded = with_guard(with_guard(settings, "log"), "log")
     assert ["log"] == [guard.use for guard in guarded.guards]
     assert guarded.sandbox
+
+
+def test_redis_is_used_where_its_plug_in_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """REDIS_URL names the shared state; without the plug-in a warning says that it does nothing."""
+    environ = {"REDIS_URL": "redis://:pass-word-1@127.0.0.1:1/0", "GROQ_API_KEY": "k"}
+    monkeypatch.setattr("aigateway.config._environment.find_spec", lambda name: object())
+    shared = load(environ=environ)
+    written = load({"state": {"url": "memory:"}}, environ=environ)
+    monkeypatch.setattr("aigateway.config._environment.find_spec", lambda name: None)
+    alone = load(environ=environ)
+
+    assert "redis" == shared.state.scheme
+    assert "pass-word-1" not in repr(shared)
+    assert "memory" == written.state.scheme == alone.state.scheme
+    assert any("aigateway-redis is not installed" in warning for warning in alone.warnings)

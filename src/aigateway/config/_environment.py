@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -57,9 +58,22 @@ def apply_environment(data: dict[str, Any], environ: Mapping[str, str]) -> list[
             warnings.append(f"{variable} is set, but this version does nothing with it yet ({LATER[name]}).")
         elif name not in READ_ELSEWHERE:
             raise _unknown(variable)
+    if environ.get("REDIS_URL"):
+        warnings += _share_state(data)
     if environ.get("ADMIN_API_KEY") and not environ.get(PREFIX + "ADMIN_API_KEY"):
         _add_caller(data, *CALLERS["ADMIN_API_KEY"], "ADMIN_API_KEY")
     return warnings
+
+
+def _share_state(data: dict[str, Any]) -> list[str]:
+    """Share facts through the Redis the environment names, unless a file says where they are kept."""
+    state = data.setdefault("state", {})
+    if not isinstance(state, dict) or "url" in state:
+        return []
+    if find_spec("aigateway_redis") is None:
+        return ["REDIS_URL is set, but aigateway-redis is not installed: what rests is known to this process only."]
+    state["url"] = "env:REDIS_URL"
+    return []
 
 
 def _keys(environ: Mapping[str, str], variable: str) -> list[dict[str, Any]]:

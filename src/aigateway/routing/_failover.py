@@ -23,6 +23,7 @@ __all__ = ["Attempt", "Attempts"]
 # What tells nothing new at the same target: it is tried there again only if there is no other.
 ONLY_IF_LAST = {Kind.CONNECT, Kind.STREAM_INTERRUPTED}
 RESTS = Remedy(other_target="yes")
+KINDS = frozenset(Kind)
 SOONEST = 0.05
 NO_REST: Callable[[Target, float], Rest | None] = lambda target, now: None  # noqa: E731  # a default, not a function
 
@@ -140,6 +141,8 @@ class Attempts:
 
     def rest(self, target: Target) -> Rest | None:
         """Give what keeps a target from being asked now, its keys included."""
+        if not self.health.memory.rests:
+            return None
         now = self.now()
         rests = (self.health.rest(target, now), self._keys_rest(target, now))
         rest = max(filter(None, rests), default=None)
@@ -295,7 +298,8 @@ class Attempts:
         if rest is None:
             return None
         now = self.now()
-        error = ProviderError(Kind(rest.kind), _rests(rest, now), remedy=RESTS, retry_after=rest.until - now)
+        kind = Kind(rest.kind) if rest.kind in KINDS else Kind.OVERLOADED  # another process may know more kinds
+        error = ProviderError(kind, _rests(rest, now), remedy=RESTS, retry_after=rest.until - now)
         return error.at(target.provider, target.model)
 
     def _first_back(self, named: float | None) -> float:
@@ -321,7 +325,10 @@ def _window(info: ModelInfo | None) -> int:
 
 
 def _summary(failures: Sequence[ProviderError]) -> str:
-    kinds = ", ".join(f"{error.provider}/{error.model}: {error.kind}" for error in failures)
+    kinds = ", ".join(
+        f"{error.provider}/{error.model}: {error.kind}" + (", resting" if error.remedy is RESTS else "")
+        for error in failures
+    )
     reason = next((error.message for error in reversed(failures) if error.kind in CALLER_CAUSED), "")
     reason = reason or next((e.message for e in reversed(failures) if e.remedy.other_target != "yes"), "")
     return f"no target answered ({kinds})" + (f". {reason}" if reason else "")
