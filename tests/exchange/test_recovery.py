@@ -184,6 +184,33 @@ def test_continue_goes_on_where_it_broke(broken: str) -> None:
     assert transport.is_clean
 
 
+def test_an_answer_has_one_role() -> None:
+    """What goes on does not begin again: clients add pieces up, and some vendors repeat the role in each."""
+    again = event({"role": "assistant", "content": "o three"})
+    transport = ScriptedTransport(Answer([ROLE, says("one tw"), LOST]), Answer([ROLE, again, again, *END]))
+
+    async def story() -> list[Any]:
+        async with gateway(transport, "cd", recovery="continue").stream("r", "hi") as chunks:
+            return [chunk.body["choices"][0]["delta"] async for chunk in chunks]
+
+    deltas = run(story)
+
+    assert 1 == sum("role" in delta for delta in deltas)
+    assert "one two threeo three" == "".join(delta.get("content", "") for delta in deltas)
+
+
+@pytest.mark.parametrize("recovery", ["buffer", "hold", "terminate"])
+def test_usage_is_not_lost_in_long_answers(recovery: str) -> None:
+    """However long an answer is, its usage chunk reaches a caller who asked for it."""
+    transport = ScriptedTransport(Answer([ROLE, *[says("x")] * 100, *END]))
+    _, pieces, _, chunks = run(
+        lambda: read(gateway(transport, recovery=recovery), stream_options={"include_usage": True})
+    )
+
+    assert 1 == sum(not piece for piece in pieces) - 2  # beside the role and the end
+    assert 5 == chunks.usage.total_tokens
+
+
 def test_continue_skips_who_cannot() -> None:
     """Only targets that declare it go on; the one that broke is the last choice."""
     transport = ScriptedTransport(Answer([says("one "), LOST]), Answer([says("two"), *END]))

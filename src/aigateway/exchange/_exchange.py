@@ -52,8 +52,8 @@ class Exchange:
 
     __slots__ = (
         "_committed", "_error", "_heard", "_held", "_io", "_key", "_on_close", "_only_text", "_open", "_paused",
-        "_ready", "_source", "_texts", "_told", "_wait", "call", "collect", "deadline", "drain", "first_content",
-        "go_on", "lost", "outcome", "reply", "request", "started", "target", "timer",
+        "_ready", "_resumed", "_source", "_texts", "_told", "_wait", "call", "collect", "deadline", "drain",
+        "first_content", "go_on", "lost", "outcome", "reply", "request", "started", "target", "timer",
     )  # fmt: skip  # one object per request
 
     def __init__(self, call: Call, target: Target, io: IO, *, key: Secret | None = None, wait: float = 0.0) -> None:
@@ -80,6 +80,7 @@ class Exchange:
         self._committed = False
         self._told = False  # how the call to the present target ended
         self._only_text = True
+        self._resumed = False
         self._error: ProviderError | None = None
         self._texts: list[tuple[str, str]] = []
         self._held: list[Settles] = []
@@ -114,9 +115,10 @@ class Exchange:
             except ProviderError as error:
                 error.began = self.first_content is not None
                 raise
-            # What promises nothing (a role, an empty text) is kept a while; a flood of it is not.
-            held.extend(chunk for chunk in batch if chunk.has_content or len(held) < HOLDING)
             content = [chunk for chunk in batch if chunk.has_content]
+            # What promises nothing (a role, an empty text) is kept a while; a flood of it is not.
+            room = len(batch) if content or self.first_content is not None else max(0, HOLDING - len(held))
+            held += batch[:room]
             size += sum(len(chunk.text) + len(chunk.reasoning) for chunk in content)
             if content:
                 self._has_begun()
@@ -158,6 +160,8 @@ class Exchange:
                 return []
             else:
                 batch = await self._next_batch()
+            if batch and self._resumed:
+                batch = [chunk for chunk in map(_without_role, batch) if chunk is not None]
             if batch:
                 if self.collect or self.go_on:
                     self._texts += ((chunk.text, chunk.reasoning) for chunk in batch)
@@ -229,7 +233,7 @@ class Exchange:
             return False
         for name in TAKEN_OVER:
             setattr(self, name, getattr(other, name))
-        self._error, self._told = None, False
+        self._error, self._told, self._resumed = None, False, True
         return True
 
     # -- the end ----------------------------------------------------------------------------
@@ -329,6 +333,20 @@ class Exchange:
             reason=failed.message if failed else "",
             billed=failed.remedy.billed if failed else "yes" if outcome.state == "complete" else "maybe",
         )
+
+
+def _without_role(chunk: Chunk) -> Chunk | None:
+    """Take the role out of an answer that goes on: clients add the pieces up. None when nothing else was in it."""
+    choices = chunk.body["choices"]
+    if not any("role" in (choice.get("delta") or ()) for choice in choices):
+        return chunk
+    kept = [
+        {**choice, "delta": {name: value for name, value in choice["delta"].items() if name != "role"}}
+        for choice in choices
+        if choice.get("delta")
+    ]
+    without = Chunk({**chunk.body, "choices": kept}, usage=chunk.usage)
+    return without if without.has_content or without.usage is not None else None
 
 
 def _is_text(chunk: Chunk) -> bool:
