@@ -179,11 +179,17 @@ class UnknownModel(RequestError):
 
 
 class Unauthenticated(RequestError):
-    """No client key was sent, or an unknown one; the body is the same for all of them."""
+    """No client key was sent, or an unknown one; the body is the same for all of them. `reason` is for the log."""
 
     status = 401
     type = "authentication_error"
     code = "invalid_api_key"
+    reason: str = "missing or malformed"
+
+    def because(self, reason: str) -> Self:
+        """Note why, for the log."""
+        self.reason = reason
+        return self
 
 
 class Forbidden(RequestError):
