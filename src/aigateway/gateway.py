@@ -22,6 +22,7 @@ import anyio.to_thread
 from .errors import GatewayError, RequestError
 from .exchange import IO, Chunks, Exchange, answered, open_exchange, race, timer_for
 from .guards import GuardStack
+from .keys import Wanted
 from .parts import build
 from .plugins import Registry
 from .routing import Attempt, Attempts, Health, Policy, Priority
@@ -90,13 +91,13 @@ class Gateway:
         self._random = Random(seed)  # noqa: S311  # jitter, not cryptography
         self.memory = Memory(random=self._random)
         self.health = Health(self.memory, self._random)
-        self.parts = build(settings, self.registry, self.memory)
+        self._clock = clock or SystemClock()
+        self.memory.rests.now = self._clock.now
+        self.parts = build(settings, self.registry, self.memory, self._clock)
         self._timeouts = settings.timeouts.over(Timeouts())
         self._terms = Terms(settings.retries.over(Retries()))
         self._client = client
         self._transport = transport
-        self._clock = clock or SystemClock()
-        self.memory.rests.now = self._clock.now
         self._io: WeakKeyDictionary[object, IO] = WeakKeyDictionary()
         self._closed = False
 
@@ -230,10 +231,11 @@ class Gateway:
 
     async def _across_keys(self, call: Call, attempt: Attempt, io: IO) -> Exchange:
         ring = self.parts.rings[attempt.target.provider]
-        leases = ring.leases(attempt.target.model, io.clock.now, forced=attempt.forced)
+        leases = ring.leases(Wanted(attempt.target.model, call.conversation, forced=attempt.forced))
         for lease in leases:
             with lease:
                 exchange = await self._once(call, attempt, lease.key, io)
+                lease.hear(exchange.headers)
                 exchange.hold(attempt, lease)
                 return exchange
         raise leases.exhausted()
@@ -278,13 +280,13 @@ class Gateway:
 
     def _candidate(self, target: Target) -> Candidate:
         ring, info = self.parts.rings[target.provider], self.parts.catalogue.info(target.provider, target.model)
-        return Candidate(target, info, ring.free(target.model, self._clock.now()), self.memory.facts(target))
+        return Candidate(target, info, ring.free(target.model), self.memory.facts(target))
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._clock.wall(), UTC).date()
 
     def _keys_rest(self, target: Target, now: float) -> Rest | None:
-        return self.parts.rings[target.provider].rest(target.model, now)
+        return self.parts.rings[target.provider].rest(target.model)
 
     def _opened(self) -> IO:
         """Give the connections of the running event loop; a loop that is gone took its own along."""

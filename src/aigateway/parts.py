@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from .catalogue import Catalogue
-from .errors import ConfigurationError, RequestError
+from .errors import ConfigurationError, PluginError, RequestError
 from .guards import Guard
-from .keys import Key, Ring
+from .keys import Key, Ring, Slot, Source
 from .plugins import Registry
 from .providers import LocalProvider, Options, Provider
 from .routing import Names, Rules
+from .secrets import Secret, WatchedFile
 from .state import Memory, Mirror
-from .types import Retries, Routing, Target, Timeouts
+from .types import Clock, Retries, Routing, Target, Timeouts
 
 if TYPE_CHECKING:
-    from .config import Settings
+    from .config import KeySettings, Settings
 
-__all__ = ["Parts", "build"]
+__all__ = ["Parts", "build", "read_elsewhere"]
 
 T = TypeVar("T")
 
@@ -38,14 +41,14 @@ class Parts:
     mirror: Mirror | None = None
 
 
-def build(settings: Settings, registry: Registry, memory: Memory) -> Parts:
+def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock) -> Parts:
     """Turn settings into parts, loading the plug-ins they name."""
+    read_elsewhere(settings, registry)
     providers: dict[str, Provider | LocalProvider] = {}
     rings: dict[str, Ring] = {}
     for name in settings.providers:
         providers[name] = _provider(settings, registry, name)
-        keys = [Key(key.secret, key.quota_group, key.weight) for key in settings.providers[name].keys]
-        rings[name] = Ring(name, keys, memory.rests)
+        rings[name] = _ring(settings, registry, name, memory, clock)
     catalogue = Catalogue({name: provider.models() for name, provider in providers.items()})
     rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
     retries = settings.retries.over(Retries())
@@ -57,6 +60,44 @@ def build(settings: Settings, registry: Registry, memory: Memory) -> Parts:
     unstoppable = [name for name in providers if not getattr(providers[name], "cancel_stops_billing", True)]
     drains = {name: settings.providers[name].drain for name in unstoppable if settings.providers[name].drain}
     return Parts(providers, rings, catalogue, names, guards, drains, _mirror(settings, registry))
+
+
+def read_elsewhere(settings: Settings, registry: Registry) -> None:
+    """Let plug-ins read the secrets that are theirs. Raises ConfigurationError that shows none of them."""
+    for secret in settings.context.elsewhere:
+        try:
+            record = registry.secrets(secret.scheme)
+        except PluginError as error:
+            raise ConfigurationError(
+                f"a secret begins with {secret.scheme}:, and no plug-in that works reads such. Use env:NAME or "
+                f"file:PATH. ({error.message})"
+            ) from None
+        try:
+            secret.fill(record.read(secret.reference))
+        except Exception as error:
+            raise ConfigurationError(
+                f"the plug-in for {secret.scheme}: could not read a secret ({type(error).__name__})."
+            ) from None
+        if not secret:
+            raise ConfigurationError(f"the plug-in for {secret.scheme}: gave an empty secret.")
+
+
+def _ring(settings: Settings, registry: Registry, name: str, memory: Memory, clock: Clock) -> Ring:
+    table = settings.providers[name]
+    rotation = _located(settings, ("providers", name, "rotation"), lambda: registry.rotation(table.rotation))
+    slots = [Slot(_key(key), _source(key.secret), grace=table.grace) for key in table.keys]
+    return Ring(name, slots, memory.rests, rotation=rotation.factory(), now=clock.now, wall=clock.wall)
+
+
+def _key(key: KeySettings) -> Key:
+    ends = key.expires.timestamp() if key.expires else inf
+    return Key(key.secret, key.quota_group, key.weight, tuple(key.models), ends, key.concurrency)
+
+
+def _source(secret: Secret) -> Source | None:
+    """Watch a secret that stands in a file; what stands in the environment cannot change while we run."""
+    kind, _, path = secret.source.partition(":")
+    return WatchedFile(Path(path)) if kind == "file" else None
 
 
 def _check_default(settings: Settings, names: Names) -> None:

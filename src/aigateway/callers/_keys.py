@@ -1,18 +1,30 @@
-"""Who asks: static client keys, compared in constant time."""
+"""Who asks: keys of every sort behind one question."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import Protocol
 
-from ..errors import Forbidden, Unauthenticated
+from ..errors import Forbidden
 from ..secrets import Secret
 from ..types import Caller
+from ._grants import Grant, Visit, admit
 
-__all__ = ["StaticKeys", "require"]
+__all__ = ["Callers", "StaticKeys", "Verifier", "require"]
 
-# Longer than any key there is; what is longer is not even hashed.
-LONGEST = 1024
+# Longer than any key or token there is; what is longer is not even hashed.
+LONGEST = 8192
+
+
+class Verifier(Protocol):
+    """Know keys of one sort."""
+
+    def claims(self, key: str) -> bool:
+        """Tell by its writing whether a key is one of these; cheap, and no look-up."""
+
+    async def find(self, key: str, at: float) -> Grant | None:
+        """Give what a key allows, whether or not it is valid at that moment."""
 
 
 class StaticKeys:
@@ -22,23 +34,40 @@ class StaticKeys:
     the time it takes tells how much of a wrong key was right.
     """
 
-    def __init__(self, keys: Sequence[tuple[str, Secret, frozenset[str]]]) -> None:
-        self._callers = {
-            _digest(secret.reveal()): (secret, Caller(name, scopes, key=secret.id, tenant=name))
-            for name, secret, scopes in keys
-        }
+    def __init__(self, keys: Iterable[tuple[Secret, Grant]]) -> None:
+        self._grants = {_digest(secret.reveal()): (secret, grant) for secret, grant in keys}
 
     def __len__(self) -> int:
-        return len(self._callers)
+        return len(self._grants)
 
-    def caller(self, key: str) -> Caller:
-        """Name who comes with `key`. Raises Unauthenticated, the same for every unknown key."""
-        found = self._callers.get(_digest(key)) if 0 < len(key) <= LONGEST else None
-        if found is None or not found[0].matches(key):
-            raise Unauthenticated(
-                "the API key is missing or not known here. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
-            )
-        return found[1]
+    def grant(self, key: str) -> Grant | None:
+        """Give what a key allows."""
+        found = self._grants.get(_digest(key))
+        return found[1] if found is not None and found[0].matches(key) else None
+
+
+class Callers:
+    """Name who comes with a key: one of the configuration, else one of the sort its writing tells."""
+
+    def __init__(self, static: StaticKeys, verifiers: Sequence[Verifier] = ()) -> None:
+        self._static = static
+        self._verifiers = verifiers
+
+    def __bool__(self) -> bool:
+        """Tell whether there is any key to come with."""
+        return bool(len(self._static) or self._verifiers)
+
+    async def caller(self, key: str, visit: Visit) -> Caller:
+        """Name who comes with `key`. Raises Unauthenticated, alike for every key that is not valid, or Forbidden."""
+        if not key or len(key) > LONGEST:
+            return admit(None, visit)
+        grant = self._static.grant(key)
+        if grant is None:
+            for verifier in self._verifiers:
+                if verifier.claims(key):
+                    grant = await verifier.find(key, visit.at)
+                    break
+        return admit(grant, visit)
 
 
 def require(caller: Caller, scope: str) -> None:

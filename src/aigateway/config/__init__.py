@@ -4,9 +4,9 @@ from ._environment import VENDORS, apply_environment
 from ._load import FILE_NAME, as_sandbox, load, parse, read_dotenv, with_guard
 from ._origin import Context
 from ._problems import unknown_setting
-from ._settings import ProviderSettings, Settings
+from ._settings import CallerKey, KeySettings, ProviderSettings, Settings, TokenSettings
 
 __all__ = [
-    "FILE_NAME", "VENDORS", "Context", "ProviderSettings", "Settings", "apply_environment", "as_sandbox",
-    "load", "parse", "read_dotenv", "unknown_setting", "with_guard",
+    "FILE_NAME", "VENDORS", "CallerKey", "Context", "KeySettings", "ProviderSettings", "Settings", "TokenSettings",
+    "apply_environment", "as_sandbox", "load", "parse", "read_dotenv", "unknown_setting", "with_guard",
 ]  # fmt: skip  # a list of names

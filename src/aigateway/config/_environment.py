@@ -32,6 +32,9 @@ def environment_only(environ: Mapping[str, str]) -> dict[str, Any]:
             providers[name] = {"keys": keys}
             targets.append(f"{name}/{model}")
     data: dict[str, Any] = {"unknown_models": "default", "providers": providers}
+    callers = {name: value for variable, (name, value) in ROOTS.items() if environ.get(variable)}
+    if callers:
+        data["callers"] = callers
     if targets:
         data |= {"routes": {"smart": {"targets": targets}}, "default_model": "smart", "fallback": "smart"}
     return data
@@ -111,6 +114,13 @@ SETTINGS: Mapping[str, Setting] = {
     "DEFAULT_MODEL": (("default_model",), _text, "a model or route"),
     "MAX_TOKENS": (("limits", "max_tokens"), int, "a number of tokens"),
     "PLUGINS": (("plugins",), _names, "plug-in names, comma-separated"),
+    "CALLERS": (("callers", "store"), _text, "a place for client keys, such as file:callers.json"),
+}
+# Secrets others are derived from, or tokens signed with; they count without a configuration file only.
+ROOTS: Mapping[str, tuple[str, Any]] = {
+    "ADMIN_SECRET": ("weekly", {"root": "env:ADMIN_SECRET"}),
+    "JWT_SECRET": ("jwt", {"secret": "env:JWT_SECRET"}),
+    "SECRET_KEY": ("roots", ["env:SECRET_KEY"]),
 }
 CALLERS = {"GATEWAY_API_KEY": ("gateway", ["chat"]), "ADMIN_API_KEY": ("operator", ["chat", "admin"])}
 # What Kubernetes gives every container beside a service named ai-gateway.

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..secrets import Elsewhere
+
 __all__ = ["Context", "Names"]
 
 Names = Sequence[str | int]
@@ -19,12 +21,16 @@ WORD = re.compile(r"""[A-Za-z0-9_-]+|"([^"]*)"|'([^']*)'""")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What reading settings may look at: an environment, a folder for relative files, the text."""
+    """What reading settings may look at: an environment, a folder for relative files, the text.
+
+    `elsewhere` collects the secrets that a plug-in has to read.
+    """
 
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     base: Path | None = None
     origin: str = "the given settings"
     text: str = field(default="", repr=False)
+    elsewhere: list[Elsewhere] = field(default_factory=list, repr=False)
 
     def where(self, path: Names) -> str:
         """Say where a setting stands, such as `aigateway.toml, line 7`."""

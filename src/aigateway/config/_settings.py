@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -22,12 +23,14 @@ from pydantic import (
 )
 
 from ..errors import ConfigurationError
-from ..secrets import Secret, resolve
+from ..secrets import Elsewhere, Secret, resolve
 from ..types import Hedge, Recovery, Retries, Target, Terms, Timeouts
 from ._environment import VENDORS
 from ._origin import Context
 
-__all__ = ["CallerKey", "KeySettings", "ProviderSettings", "RouteSettings", "ServerSettings", "Settings"]
+__all__ = [
+    "CallerKey", "KeySettings", "ProviderSettings", "RouteSettings", "ServerSettings", "Settings", "TokenSettings",
+]  # fmt: skip  # a list of names
 
 FROM_ENVIRONMENT = "the environment"
 # Characters held back where a route says `recovery = "hold"` and no number: a few sentences.
@@ -49,12 +52,27 @@ def _read_secret(value: object, info: ValidationInfo) -> object:
     context = info.context if isinstance(info.context, Context) else Context()
     literal = bool(info.data.get("allow_literal"))
     try:
-        return resolve(value, context.environ, allow_literal=literal, base=context.base)
+        secret = resolve(value, context.environ, allow_literal=literal, base=context.base)
     except ConfigurationError as error:
         raise ValueError(error.message) from None
+    if isinstance(secret, Elsewhere):
+        context.elsewhere.append(secret)
+    return secret
 
 
 SecretReference = Annotated[Secret, BeforeValidator(_read_secret)]
+
+
+def _as_moment(value: object) -> object:
+    """Read a date or a time; without a zone it is UTC."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return datetime.combine(value, time.min, UTC) if isinstance(value, date) else value
+
+
+Moment = Annotated[datetime, BeforeValidator(_as_moment)]
 
 
 class KeySettings(Table):
@@ -64,6 +82,9 @@ class KeySettings(Table):
     secret: SecretReference
     quota_group: str = "default"
     weight: Annotated[int, Field(ge=1)] = 1
+    models: list[str] = []
+    expires: Moment | None = None
+    concurrency: Annotated[int, Field(ge=0)] = 0
 
 
 def _with_scheme(url: str) -> str:
@@ -80,7 +101,8 @@ class ProviderSettings(Table):
     type: str = ""
     base_url: Annotated[str, AfterValidator(_with_scheme)] | None = None
     keys: list[KeySettings] = []
-    rotation: Literal["round_robin"] = "round_robin"
+    rotation: Annotated[str, Field(min_length=1)] = "round_robin"
+    grace: Annotated[float, Field(ge=0, le=604_800, allow_inf_nan=False)] = 300.0
     drain: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 0.0
 
     @property
@@ -191,19 +213,64 @@ class GuardSettings(Table):
         return dict(self.__pydantic_extra__ or {})
 
 
-class CallerKey(Table):
-    """A key a client may come with."""
+ClientScope = Literal["chat", "admin"]
+ClientName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Duration = Annotated[float, Field(ge=0, le=604_800, allow_inf_nan=False)]
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+
+class CallerKey(Table):
+    """A key a client may come with, and what it allows."""
+
+    name: ClientName
     allow_literal: bool = False  # before `secret`, which reads it
     secret: SecretReference
-    scopes: list[Literal["chat", "admin"]] = ["chat"]
+    scopes: list[ClientScope] = ["chat"]
+    models: list[str] = []
+    networks: list[str] = []
+    domains: list[str] = []
+    starts: Moment | None = None
+    expires: Moment | None = None
+
+
+class WeeklySettings(Table):
+    """Keys that change every week by themselves."""
+
+    allow_literal: bool = False  # before `root`, which reads it
+    root: SecretReference
+    clients: Annotated[list[ClientName], Field(min_length=1)] = ["weekly"]
+    grace: Duration = 0.0
+    skew: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 0.0
+    deny: list[ClientName] = []
+
+
+class TokenSettings(Table):
+    """Bearer tokens signed by somebody else."""
+
+    allow_literal: bool = False  # before `secret`, which reads it
+    secret: SecretReference | None = None
+    jwks: str | None = None
+    algorithms: Annotated[list[str], Field(min_length=1)] = ["HS256"]
+    audience: str | None = None
+    issuer: str | None = None
+    leeway: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 0.0
+    scopes: list[ClientScope] = ["chat"]
 
 
 class CallerSettings(Table):
     """Who may ask over HTTP."""
 
     keys: list[CallerKey] = []
+    weekly: WeeklySettings | None = None
+    jwt: TokenSettings | None = None
+    store: str | None = None
+    roots: list[SecretReference] = []
+    encrypt: bool = False
+    proxies: Annotated[int, Field(ge=0, le=16)] = 0
+
+    @property
+    def any(self) -> bool:
+        """Tell whether there is any key to come with."""
+        return bool(self.keys or self.weekly or self.jwt or self.store)
 
 
 def _read_url(value: object, info: ValidationInfo) -> object:

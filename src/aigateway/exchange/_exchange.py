@@ -7,7 +7,7 @@ belongs to one provider and ends as what it was: complete, interrupted or cancel
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from math import inf
 from typing import Protocol
 
@@ -53,7 +53,7 @@ class Exchange:
     __slots__ = (
         "_committed", "_error", "_heard", "_held", "_io", "_key", "_on_close", "_only_text", "_open", "_paused",
         "_ready", "_resumed", "_source", "_texts", "_told", "_wait", "call", "collect", "deadline", "drain",
-        "first_content", "go_on", "lost", "outcome", "reply", "request", "started", "target", "timer",
+        "first_content", "go_on", "headers", "lost", "outcome", "reply", "request", "started", "target", "timer",
     )  # fmt: skip  # one object per request
 
     def __init__(self, call: Call, target: Target, io: IO, *, key: Secret | None = None, wait: float = 0.0) -> None:
@@ -66,6 +66,7 @@ class Exchange:
         self.collect = True
         self.go_on: GoOn | None = None
         self.drain = 0.0
+        self.headers: Mapping[str, str] = {}
         self.lost = False
         self.timer = io.timer()
         self._io = io

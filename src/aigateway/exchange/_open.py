@@ -74,6 +74,7 @@ async def _ask(exchange: Exchange, provider: Provider, request: HTTPRequest, io:
     try:
         left = until - io.clock.now()
         response = await exchange.timer.within(left, lambda: io.transport.send(request, connect=connect))
+        exchange.headers = response.headers
         if decoder is not None and 200 <= response.status < 300 and not _is_whole(response):
             await exchange.follow(WireSource(response, decoder))
             return

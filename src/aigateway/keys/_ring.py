@@ -7,71 +7,78 @@ that share a quota group stand and fall together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ..errors import Kind, ProviderError, Scope, StreamInterrupted
-from ..secrets import Secret
 from ..state import Name, Rest, Rests, of_group, of_key
 from ..types import Outcome
+from ._headroom import headroom
+from ._key import Key, Slot
+from ._rotations import KeyView, Rotation, RoundRobin, Turn
 
-__all__ = ["Key", "Lease", "Leases", "Ring"]
+__all__ = ["Lease", "Leases", "Ring", "Wanted"]
+
+# Seconds between two looks at secrets that can change while we run.
+LOOKS = 1.0
+# How long the limits an answer named are believed.
+HEARD = 60.0
+NEVER = inf
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One vendor key and the account it draws on; without a secret for a provider that asks for none."""
+class Wanted:
+    """Say what a lease is for: a model, and the conversation it belongs to, worked out only where it counts."""
 
-    secret: Secret | None
-    quota_group: str = "default"
-    weight: int = 1
+    __slots__ = ("conversation", "forced", "model")
 
-    @property
-    def id(self) -> str:
-        """Name it without showing it."""
-        return self.secret.id if self.secret else ""
+    def __init__(self, model: str, conversation: Callable[[], str] = str, *, forced: bool = False) -> None:
+        self.model = model
+        self.conversation = conversation
+        self.forced = forced
 
 
 class Lease:
     """Use one key for one call; an answer in flight keeps it until it is settled."""
 
-    __slots__ = ("_claims", "_leases", "key")
+    __slots__ = ("_claims", "_leases", "key", "slot")
 
-    def __init__(self, leases: Leases, key: Key) -> None:
+    def __init__(self, leases: Leases, slot: Slot, key: Key) -> None:
         self._leases = leases
         self._claims: Sequence[Name] = ()
+        self.slot = slot
         self.key = key
+
+    def hear(self, limits: Mapping[str, str]) -> None:
+        """Note the headers of an answer: they say what is left of the account's limits."""
+        self.slot.limits, self.slot.heard = limits, self._leases.ring.now()
 
     def settle(self, outcome: Outcome) -> None:
         """Give the key back; what its account refused lets it rest."""
-        ring = self._leases.ring
-        ring.release(self.key)
+        self.slot.in_use -= 1
         self._let_go()
         error = outcome.error.cause if isinstance(outcome.error, StreamInterrupted) else outcome.error
         if isinstance(error, ProviderError):
-            ring.note(self.key, self._leases.model, error, self._leases.now())
+            self._leases.ring.note(self.slot, self.key, self._leases.wanted.model, error)
 
     def __enter__(self) -> Self:
         ring = self._leases.ring
-        ring.take(self.key)
+        self.slot.in_use += 1
+        self.slot.uses += 1
         if ring.rests:
-            now = self._leases.now()
-            self._claims = [n for n in ring.names(self.key, self._leases.model) if ring.rests.claim(n, now)]
+            now = ring.now()
+            self._claims = [
+                name for name in ring.names(self.key, self._leases.wanted.model) if ring.rests.claim(name, now)
+            ]
         return self
-
-    def _let_go(self) -> None:
-        for name in self._claims:
-            self._leases.ring.rests.release(name)
-        self._claims = ()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        if error is None:
+        if error is None:  # content is in hand: the key works
             self._let_go()
-            self._leases.ring.answered(self.key, self._leases.model, self._leases.now)
+            self._leases.ring.answered(self.slot, self.key, self._leases.wanted.model)
             return False
         if not isinstance(error, ProviderError):
             self.settle(Outcome("cancelled"))
@@ -79,22 +86,28 @@ class Lease:
         self.settle(Outcome("failed", error=error))
         return self._leases.may_go_on(self.key, error)
 
+    def _let_go(self) -> None:
+        for name in self._claims:
+            self._leases.ring.rests.release(name)
+        self._claims = ()
+
 
 class Leases:
-    """Give leases for one attempt at a model, each key at most once; keys that rest are left alone."""
+    """Give leases for one attempt, each key at most once; keys that rest are left alone."""
 
-    def __init__(self, ring: Ring, model: str, keys: Sequence[Key], now: Callable[[], float]) -> None:
+    def __init__(self, ring: Ring, slots: Sequence[Slot], wanted: Wanted) -> None:
         self.ring = ring
-        self.model = model
-        self.now = now
-        self._keys = keys
+        self.wanted = wanted
+        self._slots = slots
         self._error: ProviderError | None = None
         self._spent: set[str] = set()
+        self._tried: set[str] = set()
 
     def __iter__(self) -> Iterator[Lease]:
-        for key in self._keys:
-            if key.quota_group not in self._spent:
-                yield Lease(self, key)
+        for slot in self._slots:
+            while (key := self._next(slot)) is not None:
+                self._tried.add(key.id)
+                yield Lease(self, slot, key)
 
     def may_go_on(self, key: Key, error: ProviderError) -> bool:
         """Note a failure; tell whether another key may be tried."""
@@ -105,53 +118,106 @@ class Leases:
 
     def exhausted(self) -> ProviderError:
         """Give what to raise when no key was kept: the last key's reason."""
-        return self._error or ProviderError(Kind.RATE_LIMIT, "every key of this provider rests")
+        return self._error or ProviderError(Kind.RATE_LIMIT, "every key of this provider is resting or in use")
+
+    def _next(self, slot: Slot) -> Key | None:
+        """Find the best key of a slot that was not tried yet; a new one may have come in meanwhile."""
+        for key in slot.keys(self.ring.wall()):
+            if key.id in self._tried or key.quota_group in self._spent:
+                continue
+            if self.wanted.forced or self.ring.why_not(slot, key, self.wanted.model) is None:
+                return key
+        return None
 
 
 class Ring:
-    """Hold the keys of one provider and hand them out round robin."""
+    """Hold the keys of one provider and hand them out.
 
-    def __init__(self, provider: str, keys: Sequence[Key], rests: Rests) -> None:
+    `now` and `wall` are the gateway's clock; only what is written with dates uses `wall`.
+    """
+
+    def __init__(
+        self,
+        provider: str,
+        slots: Sequence[Slot],
+        rests: Rests,
+        *,
+        rotation: Rotation | None = None,
+        now: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
         self.provider = provider
-        self.keys = tuple(keys) or (Key(None),)
+        self.slots = tuple(slots) or (Slot(Key(None)),)
         self.rests = rests
-        self.in_use: dict[str, int] = {}
-        self._next = 0
+        self.now = now
+        self.wall = wall
+        self._rotation = rotation or RoundRobin()
+        self._needs = getattr(self._rotation, "needs", frozenset[str]())
+        self._count = 0
+        self._plain = all(
+            not s.is_watched and s.current == Key(s.current.secret, s.current.quota_group) for s in self.slots
+        )
+        self._watched = any(slot.is_watched for slot in self.slots)
+        self._looked = 0.0
 
-    def leases(self, model: str, now: Callable[[], float], *, forced: bool = False) -> Leases:
-        """Give leases for a model, beginning with the next key in turn; `forced` goes past rests."""
-        start, count = self._next, len(self.keys)
-        if count > 1:
-            self._next = (start + 1) % count
-        keys = self.keys[start:] + self.keys[:start]
-        if self.rests and not forced:
-            moment = now()
-            keys = tuple(key for key in keys if self._rest_of(key, model, moment) is None)
-        return Leases(self, model, keys, now)
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Give the keys in force."""
+        return tuple(slot.current for slot in self.slots)
 
-    def rest(self, model: str, now: float) -> Rest | None:
+    def leases(self, wanted: Wanted) -> Leases:
+        """Give leases, in the order of the rotation."""
+        if self._watched and self.now() - self._looked >= LOOKS:
+            self.look()
+        return Leases(self, self.slots if len(self.slots) == 1 else self._ordered(wanted), wanted)
+
+    def look(self, *, now: bool = False) -> int:
+        """Look for secrets that were replaced; give how many were."""
+        self._looked = self.now()
+        return sum(slot.look(now=now) for slot in self.slots)
+
+    def rest(self, model: str) -> Rest | None:
         """Give what keeps all keys from being used for a model; the rest that ends first."""
-        if not self.rests:
+        if not self.rests and self._plain:
             return None
-        rests = [self._rest_of(key, model, now) for key in self.keys]
-        known = [rest for rest in rests if rest is not None]
-        return min(known) if len(known) == len(rests) else None
+        found = [self.why_not(slot, slot.current, model) for slot in self.slots if slot.pending is None]
+        known = [rest for rest in found if rest is not None]
+        return min(known) if len(known) == len(self.slots) else None
 
-    def free(self, model: str, now: float) -> int:
+    def free(self, model: str) -> int:
         """Count the keys that could be used for a model."""
-        if not self.rests:
-            return len(self.keys)
-        return sum(self._rest_of(key, model, now) is None for key in self.keys)
+        if not self.rests and self._plain:
+            return len(self.slots)
+        return sum(self.why_not(slot, slot.current, model) is None for slot in self.slots)
 
     def names(self, key: Key, model: str) -> tuple[Name, ...]:
         """Name what may rest about a key: itself, its account, its account for a model."""
         group, provider = key.quota_group, self.provider
         return of_key(provider, key.id), of_group(provider, group), of_group(provider, group, model)
 
-    def note(self, key: Key, model: str, error: ProviderError, now: float) -> None:
+    def why_not(self, slot: Slot, key: Key, model: str) -> Rest | None:
+        """Give what keeps a key from being used for a model now."""
+        if key.models and not any(_matches(model, pattern) for pattern in key.models):
+            return Rest(NEVER, "disabled", Kind.PERMISSION)
+        if key.ends <= self.wall():
+            return Rest(NEVER, "disabled", Kind.AUTH)
+        if key.concurrency and slot.in_use >= key.concurrency:
+            return Rest(self.now() + 0.1, "cooldown", Kind.RATE_LIMIT)
+        if not self.rests:
+            return None
+        now = self.now()
+        found = (self.rests.find(name, now) for name in self.names(key, model))
+        return max(filter(None, found), default=None)
+
+    def note(self, slot: Slot, key: Key, model: str, error: ProviderError) -> None:
         """Let a key, its account, or its account for one model rest, as the failure says."""
-        remedy = error.remedy
+        remedy, now = error.remedy, self.now()
         own, account, account_for_model = self.names(key, model)
+        if error.kind in {Kind.AUTH, Kind.PERMISSION}:
+            if key is slot.pending:
+                slot.refuse(key, error.kind)
+                return
+            slot.look(now=True)  # perhaps it was replaced a moment ago
         if error.kind is Kind.PERMISSION and remedy.rest == "ok":
             self.rests.put(account_for_model, "marked", error.kind, now)
         elif remedy.rest != "ok" and remedy.scope in {Scope.KEY, Scope.QUOTA_GROUP}:
@@ -159,21 +225,53 @@ class Ring:
             name = account_for_model if error.kind is Kind.RATE_LIMIT and remedy.scope is Scope.QUOTA_GROUP else whole
             self.rests.put(name, remedy.rest, error.kind, now, wait=error.retry_after)
 
-    def answered(self, key: Key, model: str, now: Callable[[], float]) -> None:
+    def answered(self, slot: Slot, key: Key, model: str) -> None:
         """Note that a key works."""
+        if slot.pending is key:
+            slot.accept(key, self.wall())
         if self.rests:
-            moment = now()
+            now = self.now()
             for name in self.names(key, model):
-                self.rests.answered(name, moment)
+                self.rests.answered(name, now)
 
-    def take(self, key: Key) -> None:
-        """Count a call under way."""
-        self.in_use[key.id] = self.in_use.get(key.id, 0) + 1
+    def listing(self) -> list[dict[str, Any]]:
+        """Tell about every key: what it is, whether it rests, how much it is used; no secret shows."""
+        return [
+            {
+                **slot.describe(key),
+                **self._condition(slot, key),
+                "uses": slot.uses,
+                "in_use": slot.in_use,
+                "headroom": headroom(slot.limits),
+                "trouble": slot.trouble,
+            }
+            for slot in self.slots
+            for key in slot.keys(self.wall())
+        ]
 
-    def release(self, key: Key) -> None:
-        """Count it done."""
-        self.in_use[key.id] -= 1
+    def _condition(self, slot: Slot, key: Key) -> Mapping[str, Any]:
+        now = self.now()
+        found = (self.rests.find(name, now) for name in self.names(key, ""))
+        rest = max(filter(None, found), default=None)
+        if rest is None:
+            return {"state": "expired" if key.ends <= self.wall() else "ok", "until": None, "reason": ""}
+        return {"state": rest.state, "until": self.wall() + rest.until - now, "reason": rest.kind}
 
-    def _rest_of(self, key: Key, model: str, now: float) -> Rest | None:
-        found = (self.rests.find(name, now) for name in self.names(key, model))
-        return max(filter(None, found), default=None)
+    def _ordered(self, wanted: Wanted) -> Sequence[Slot]:
+        self._count += 1
+        needs = self._needs
+        turn = Turn(self._count - 1, wanted.conversation() if "conversation" in needs else "", self.wall())
+        by_id = {slot.current.id: slot for slot in self.slots}
+        views = [
+            KeyView(s.current, s.in_use, s.uses, self._headroom(s) if "headroom" in needs else 1.0) for s in self.slots
+        ]
+        return [by_id[view.key.id] for view in self._rotation.order(views, turn)]
+
+    def _headroom(self, slot: Slot) -> float:
+        """Give what is left as far as it was heard within the last minute."""
+        left = headroom(slot.limits) if self.now() - slot.heard < HEARD else None
+        return 1.0 if left is None else left
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern

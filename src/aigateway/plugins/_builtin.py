@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..guards import LogGuard
+from ..keys import ROTATIONS
 from ..providers import Dialect, OpenAICompatible
 from ._hookspecs import hookimpl
-from ._records import GuardRecord, ProviderRecord
+from ._records import GuardRecord, ProviderRecord, RotationRecord
 
-__all__ = ["aigateway_guards", "aigateway_providers"]
+__all__ = ["aigateway_guards", "aigateway_keys", "aigateway_providers"]
 
 
 class GenericProvider(OpenAICompatible):
@@ -28,3 +29,10 @@ def aigateway_providers() -> Iterator[ProviderRecord]:
 def aigateway_guards() -> Iterator[GuardRecord]:
     """Offer `log`."""
     yield GuardRecord("log", LogGuard.from_settings, settings=LogGuard.SETTINGS)
+
+
+@hookimpl
+def aigateway_keys() -> Iterator[RotationRecord]:
+    """Offer the rotations."""
+    for name, factory in ROTATIONS.items():
+        yield RotationRecord(name, factory)

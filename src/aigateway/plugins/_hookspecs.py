@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from ._records import GuardRecord, ProviderRecord, StateRecord
+    from ._records import GuardRecord, ProviderRecord, RotationRecord, SecretsRecord, StateRecord
 
 __all__ = ["GROUP", "hookimpl", "hookspec"]
 
@@ -36,4 +36,16 @@ def aigateway_guards() -> Iterable[GuardRecord]:
 @hookspec
 def aigateway_state() -> Iterable[StateRecord]:
     """Offer a place shared between processes; called when `state.url` first names its scheme."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec
+def aigateway_keys() -> Iterable[RotationRecord]:
+    """Offer orders of vendor keys; called when `rotation` first names the plug-in."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec
+def aigateway_secrets() -> Iterable[SecretsRecord]:
+    """Offer places secrets are read from; called when a secret first names the scheme."""
     raise AssertionError("a specification is not called")

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..guards import Guard
+    from ..keys import Rotation
     from ..providers import LocalProvider, Options, Provider
     from ..secrets import Secret
     from ..state import Mirror
 
-__all__ = ["API_VERSION", "GuardRecord", "ProviderRecord", "StateRecord"]
+__all__ = ["API_VERSION", "GuardRecord", "ProviderRecord", "RotationRecord", "SecretsRecord", "StateRecord"]
 
 # A plug-in module may state `API_VERSION`; this core works with its own and the one before.
 API_VERSION = 1
@@ -53,3 +54,23 @@ class StateRecord:
 
     name: str
     factory: Callable[[Secret], Mirror]
+
+
+@dataclass(frozen=True, slots=True)
+class RotationRecord:
+    """Offer an order of vendor keys; one is made for each provider that names it."""
+
+    name: str
+    factory: Callable[[], Rotation]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsRecord:
+    """Offer a place secrets are read from; `name` is the scheme before the colon.
+
+    `read` is given what follows it, once per secret and gateway, and gives the value. What it
+    raises stops the start.
+    """
+
+    name: str
+    read: Callable[[str], str]

@@ -18,13 +18,25 @@ import pluggy
 
 from ..errors import PluginError
 from . import _hookspecs
-from ._records import API_VERSION, GuardRecord, ProviderRecord, StateRecord
+from ._records import API_VERSION, GuardRecord, ProviderRecord, RotationRecord, SecretsRecord, StateRecord
 
 __all__ = ["Plugin", "Registry"]
 
-Record = ProviderRecord | GuardRecord | StateRecord
-HOOKS = {"provider": "aigateway_providers", "guard": "aigateway_guards", "state": "aigateway_state"}
-RECORDS: dict[str, type[Record]] = {"provider": ProviderRecord, "guard": GuardRecord, "state": StateRecord}
+Record = ProviderRecord | GuardRecord | RotationRecord | SecretsRecord | StateRecord
+HOOKS = {
+    "provider": "aigateway_providers",
+    "guard": "aigateway_guards",
+    "rotation": "aigateway_keys",
+    "secrets": "aigateway_secrets",
+    "state": "aigateway_state",
+}
+RECORDS: dict[str, type[Record]] = {
+    "provider": ProviderRecord,
+    "guard": GuardRecord,
+    "rotation": RotationRecord,
+    "secrets": SecretsRecord,
+    "state": StateRecord,
+}
 
 
 @dataclass(slots=True)
@@ -65,6 +77,14 @@ class Registry:
     def state(self, scheme: str) -> StateRecord:
         """Load the place for URLs of a scheme. Raises PluginError as `provider` does."""
         return cast("StateRecord", self._record("state", scheme))
+
+    def rotation(self, name: str) -> RotationRecord:
+        """Load the rotation `name`. Raises PluginError as `provider` does."""
+        return cast("RotationRecord", self._record("rotation", name))
+
+    def secrets(self, scheme: str) -> SecretsRecord:
+        """Load the place for secrets of a scheme. Raises PluginError as `provider` does."""
+        return cast("SecretsRecord", self._record("secrets", scheme))
 
     def register(self, module: object, name: str) -> None:
         """Take a plug-in object directly, as tests and programs do; a failing hook is raised."""

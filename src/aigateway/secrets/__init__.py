@@ -1,6 +1,7 @@
 """What never shows: secrets, and where they come from."""
 
-from ._secret import Secret, mask
-from ._sources import resolve
+from ._derive import derive, root
+from ._secret import Elsewhere, Secret, mask
+from ._sources import WatchedFile, place, resolve
 
-__all__ = ["Secret", "mask", "resolve"]
+__all__ = ["Elsewhere", "Secret", "WatchedFile", "derive", "mask", "place", "resolve", "root"]

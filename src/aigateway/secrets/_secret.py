@@ -7,20 +7,22 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Never
 
-__all__ = ["Secret", "mask"]
+__all__ = ["Elsewhere", "Secret", "mask"]
 
 
 class Secret:
     """Hold a secret; only `reveal` gives it away.
 
-    repr, str, format, JSON and pickle never do.
+    repr, str, format, JSON and pickle never do. `source` is where it was read from, `env:NAME` or
+    `file:PATH`, as far as that is known.
     """
 
-    __slots__ = ("_id", "_value")
+    __slots__ = ("_id", "_value", "source")
 
-    def __init__(self, value: str) -> None:
+    def __init__(self, value: str, source: str = "") -> None:
         self._value = value
         self._id = ""
+        self.source = source
 
     @property
     def id(self) -> str:
@@ -61,6 +63,22 @@ class Secret:
 
     def __reduce__(self) -> Never:
         raise TypeError("a Secret is not pickled; hand on the name of its source instead")
+
+
+class Elsewhere(Secret):
+    """Stand for a secret a plug-in will read; it has no value before."""
+
+    __slots__ = ("reference", "scheme")
+
+    def __init__(self, scheme: str, reference: str) -> None:
+        super().__init__("", f"{scheme}:")
+        self.scheme = scheme
+        self.reference = reference
+
+    def fill(self, value: str) -> None:
+        """Take the value that was read."""
+        self._value = value
+        self._id = ""
 
 
 # Shapes of the keys vendors and this gateway issue, and whatever follows "Bearer".

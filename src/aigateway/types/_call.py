@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Literal, NamedTuple, Protocol
+
+from pydantic_core import to_json
 
 from ..errors import GatewayError
 from ._caller import IN_PROCESS, Caller
@@ -56,6 +59,22 @@ class Call:
     def operation(self) -> str:
         """Name what is asked: chat, and later embeddings, images, responses."""
         return self.request.operation
+
+    def conversation(self) -> str:
+        """Name the conversation a request belongs to: the caller, and what stays the same from turn to turn.
+
+        That is OpenAI's `prompt_cache_key` where it is sent, else what was said up to the first
+        message of the user.
+        """
+        body = self.request.body
+        named = body.get("prompt_cache_key")
+        begun = []
+        for message in [] if named else body.get("messages", []):
+            begun.append(message)
+            if message.get("role") == "user":
+                break
+        said = str(named).encode("utf-8", "surrogatepass") if named else to_json(begun, serialize_unknown=True)
+        return blake2b(self.caller.tenant.encode() + b"\0" + said, digest_size=16).hexdigest()
 
 
 class Outcome(NamedTuple):

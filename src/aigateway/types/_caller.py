@@ -12,18 +12,28 @@ class Caller:
     """Name a caller and what it may do.
 
     `name` is safe to log; `key` is the masked key it came with. `tenant` separates what callers
-    must never share (caches, limits).
+    must never share (caches, limits). `models` are the names it may ask for and the targets it may
+    reach, with a `*` at the end at most; none means all.
     """
 
     name: str
     scopes: frozenset[str] = frozenset({"chat"})
     key: str = ""
     tenant: str = ""
+    models: tuple[str, ...] = ()
 
     @property
     def is_admin(self) -> bool:
         """Tell whether operator routes are open to it."""
         return "admin" in self.scopes
+
+    def may_use(self, *names: str) -> bool:
+        """Tell whether the allow-list names one of these."""
+        return not self.models or any(_matches(name, pattern) for name in names for pattern in self.models)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
 IN_PROCESS = Caller("in-process", frozenset({"chat", "admin"}))

@@ -1,0 +1,144 @@
+"""Client keys of every sort, as the configuration says; and tokens' public keys, fetched when they are wanted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from math import inf
+from pathlib import Path
+
+from ..callers import (
+    Callers,
+    Claims,
+    FernetSeal,
+    FileStore,
+    Grant,
+    Hand,
+    Peppers,
+    StaticKeys,
+    StoredKeys,
+    Tokens,
+    Verifier,
+    WeeklyKeys,
+    domain_of,
+    networks,
+    parse_jwks,
+)
+from ..config import CallerKey, Settings, TokenSettings
+from ..errors import ConfigurationError, GatewayError
+from ..secrets import Secret, place, root
+from ..types import Caller, Clock
+
+__all__ = ["RemoteTokens", "Who", "file_store", "weekly_keys"]
+
+LOG = logging.getLogger("aigateway.callers")
+Fetch = Callable[[str], Awaitable[bytes]]
+# Seconds before a JWKS is fetched again, whether the last time worked or not.
+FETCHED_ANEW = 60.0
+
+
+class Who:
+    """Hold what tells callers apart, and the weekly keys by themselves for who hands them out.
+
+    Raises ConfigurationError that names the setting.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, fetch: Fetch) -> None:
+        table = settings.callers
+        static = StaticKeys((key.secret, _grant(key)) for key in table.keys)
+        self.weekly = weekly_keys(settings)
+        verifiers: list[Verifier] = []
+        if table.store is not None:
+            store, peppers = file_store(settings)
+            verifiers.append(StoredKeys(store, peppers))
+        if self.weekly is not None:
+            verifiers.append(self.weekly)
+        if table.jwt is not None:
+            verifiers.append(_tokens(table.jwt, settings, clock, fetch))
+        self.callers = Callers(static, verifiers)
+
+
+def weekly_keys(settings: Settings) -> WeeklyKeys | None:
+    """Make the weekly keys, where they are configured."""
+    table = settings.callers.weekly
+    if table is None:
+        return None
+    secret = _root(table.root, "callers.weekly.root", settings)
+    clients = [client for client in table.clients if client not in table.deny]
+    return WeeklyKeys(secret, clients, hand=Hand(table.grace, table.skew))
+
+
+def file_store(settings: Settings) -> tuple[FileStore, Peppers]:
+    """Open the file of client keys. Raises ConfigurationError where it or its root secret is missing."""
+    table = settings.callers
+    kind, _, path = (table.store or "").partition(":")
+    if kind != "file" or not path:
+        where = settings.locate("callers", "store")
+        raise ConfigurationError(f'{where}: callers.store must be "file:PATH". Other places come as plug-ins.')
+    if not table.roots:
+        where = settings.locate("callers", "store")
+        raise ConfigurationError(f'{where}: callers.store needs a root secret. Add roots = ["env:SECRET_KEY"].')
+    roots = [_root(secret, "callers.roots", settings) for secret in table.roots]
+    peppers = Peppers(roots)
+    seal = FernetSeal(roots) if table.encrypt else None
+    return FileStore(place(Path(path), settings.context.base), peppers, seal=seal), peppers
+
+
+class RemoteTokens(Tokens):
+    """Check tokens against the public keys at a URL, fetched when a token names one that is not at hand."""
+
+    def __init__(self, claims: Claims, url: str, clock: Clock, fetch: Fetch) -> None:
+        super().__init__(claims, keys={"keys": []})
+        self._url = url
+        self._clock = clock
+        self._fetch = fetch
+        self._fetched = -inf
+
+    async def find(self, key: str, at: float) -> Grant | None:
+        """Give what a token allows; a place that cannot be reached leaves the keys that are known."""
+        if not self.knows(key) and self._clock.now() - self._fetched >= FETCHED_ANEW:
+            self._fetched = self._clock.now()
+            try:
+                self.load(parse_jwks(await self._fetch(self._url)))
+            except GatewayError as error:
+                LOG.warning("the public keys of callers.jwt cannot be read: %s", error.message)
+        return await super().find(key, at)
+
+
+def _tokens(table: TokenSettings, settings: Settings, clock: Clock, fetch: Fetch) -> Tokens:
+    claims = Claims(tuple(table.algorithms), table.audience, table.issuer, table.leeway, frozenset[str](table.scopes))
+    try:
+        if table.jwks is None:
+            secret = table.secret and _root(table.secret, "callers.jwt.secret", settings)
+            return Tokens(claims, secret=secret)
+        if table.secret is not None:
+            raise ConfigurationError("callers.jwt takes a secret or a jwks, not both.")
+        kind, _, path = table.jwks.partition(":")
+        if kind == "https":
+            return RemoteTokens(claims, table.jwks, clock, fetch)
+        if kind != "file":
+            raise ConfigurationError('callers.jwt.jwks must be "https://..." or "file:PATH".')
+        text = place(Path(path), settings.context.base).read_bytes()
+        return Tokens(claims, keys=parse_jwks(text))
+    except OSError as error:
+        raise ConfigurationError(f"callers.jwt.jwks cannot be read: {error.strerror}.") from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{settings.locate('callers', 'jwt')}: {error.message}") from None
+
+
+def _root(secret: Secret, name: str, settings: Settings) -> Secret:
+    try:
+        return root(secret, f"{name} ({secret.source or 'as written'})")
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{settings.locate(*name.split('.'))}: {error.message}") from None
+
+
+def _grant(key: CallerKey) -> Grant:
+    caller = Caller(key.name, frozenset[str](key.scopes), key=key.secret.id, tenant=key.name, models=tuple(key.models))
+    return Grant(
+        caller,
+        key.starts.timestamp() if key.starts else -inf,
+        key.expires.timestamp() if key.expires else inf,
+        networks(key.networks),
+        tuple(domain_of(domain) for domain in key.domains),
+    )

@@ -1,0 +1,183 @@
+"""Client keys in a file, for small installations: written as a whole, read again when it changed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from math import inf
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import ConfigurationError, RequestError
+from ..secrets import Secret
+from ..state import Document
+from ..types import Caller
+from ._grants import Grant, domain_of, networks
+from ._stored import Peppers, new_key
+
+__all__ = ["FileStore", "Seal"]
+
+Entry = dict[str, Any]
+LISTS = ("scopes", "models", "networks", "domains")
+
+
+class Seal(Protocol):
+    """Encrypt what is written, under the newest of several keys."""
+
+    def close(self, text: bytes) -> str:
+        """Encrypt."""
+
+    def open(self, sealed: str) -> bytes:
+        """Decrypt, under whichever key it was closed with. Raises ValueError when none fits."""
+
+    def is_fresh(self, sealed: str) -> bool:
+        """Tell whether it was closed under the newest key."""
+
+
+class FileStore:
+    """Keep entries by the digest of their key; the key itself is never written.
+
+    Times are seconds since the epoch. With a `seal`, what an entry says is encrypted. Raises
+    ConfigurationError for a file that cannot be used.
+    """
+
+    def __init__(self, path: Path, peppers: Peppers, *, seal: Seal | None = None) -> None:
+        self._document = Document(path)
+        self._peppers = peppers
+        self._seal = seal
+        self._grants: dict[str, Grant] = {}
+        self._fresh()
+
+    async def find(self, digest: str) -> Grant | None:
+        """Give what the key of a digest allows."""
+        if self._document.changed:
+            self._grants = {entry["digest"]: _grant(entry) for entry in self._entries(self._document.read())}
+        return self._grants.get(digest)
+
+    async def moved(self, old: str, new: str) -> None:
+        """Keep a key under its new digest."""
+        self._change(lambda entries: [e.update(digest=new) for e in entries if e["digest"] == old])
+
+    def new(
+        self, name: str, *, at: float, environment: str = "live", ends: float | None = None, **allows: Any
+    ) -> Secret:
+        """Make a key and give it, once. `allows` are lists: scopes, models, networks, domains."""
+        key = new_key(environment)
+        entry = _entry(name, key, self._peppers, at=at, ends=ends, **allows)
+
+        def add(entries: list[Entry]) -> None:
+            if any(e["name"] == name and _lives(e, at) for e in entries):
+                raise RequestError(f"there is a key for {name!r} already. Rotate or revoke it, or choose another name.")
+            entries.append(entry)
+
+        self._change(add)
+        return key
+
+    def rotate(self, name: str, *, at: float, grace: float = 0.0) -> Secret:
+        """Make a new key for `name` and give it, once; the one before is valid for `grace` seconds more."""
+        made: list[Secret] = []
+
+        def turn(entries: list[Entry]) -> None:
+            old = _find(entries, name, at)
+            key = new_key(old["environment"])
+            allows = {what: old[what] for what in LISTS}
+            entries.append(_entry(old["name"], key, self._peppers, at=at, ends=old["ends"], **allows))
+            old["ends"] = min(at + grace, inf if old["ends"] is None else old["ends"])
+            made.append(key)
+
+        self._change(turn)
+        return made[0]
+
+    def revoke(self, name: str, *, at: float) -> None:
+        """End every key of `name` (or the one with that id) now."""
+
+        def end(entries: list[Entry]) -> None:
+            _find(entries, name, at)
+            for entry in entries:
+                if name in (entry["name"], entry["id"]) and _lives(entry, at):
+                    entry["ends"] = at
+
+        self._change(end)
+
+    def listing(self) -> list[Mapping[str, Any]]:
+        """List what is kept, without digests."""
+        entries = self._entries(self._document.read())
+        return [{what: value for what, value in entry.items() if what != "digest"} for entry in entries]
+
+    # -- the file -------------------------------------------------------------------------------
+
+    def _change(self, function: Callable[[list[Entry]], object]) -> None:
+        def change(data: dict[str, Any]) -> None:
+            entries = self._entries(data)
+            function(entries)
+            data.clear()
+            data.update(version=1, keys=[self._sealed(entry) for entry in entries])
+
+        self._document.change(change)
+        self._grants = {entry["digest"]: _grant(entry) for entry in self._entries(self._document.read())}
+
+    def _entries(self, data: Mapping[str, Any]) -> list[Entry]:
+        try:
+            return [self._opened(entry) for entry in data.get("keys", [])]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"the client keys in {self._document.path} cannot be read ({type(error).__name__}). If the root "
+                "secret was changed, name the old one after it, too."
+            ) from None
+
+    def _opened(self, entry: Mapping[str, Any]) -> Entry:
+        if "sealed" not in entry:
+            return dict(entry)
+        if self._seal is None:
+            raise ValueError("it is encrypted")
+        return {"digest": entry["digest"], **json.loads(self._seal.open(entry["sealed"]))}
+
+    def _sealed(self, entry: Entry) -> Entry:
+        if self._seal is None:
+            return entry
+        rest = {what: value for what, value in entry.items() if what != "digest"}
+        return {"digest": entry["digest"], "sealed": self._seal.close(json.dumps(rest).encode())}
+
+    def _fresh(self) -> None:
+        """Read everything once, and write again what is encrypted under an older key, or not at all."""
+        kept = self._document.read().get("keys", [])
+        self._entries({"keys": kept})
+        if self._seal is not None and not all("sealed" in e and self._seal.is_fresh(e["sealed"]) for e in kept):
+            self._change(lambda entries: None)
+
+
+def _entry(name: str, key: Secret, peppers: Peppers, *, at: float, ends: float | None, **allows: Any) -> Entry:
+    entry: Entry = {
+        "id": secrets.token_hex(4),
+        "name": name,
+        "key": key.id,
+        "digest": peppers.digest(key.reveal()),
+        "environment": key.reveal().split("_")[1],
+        "made": at,
+        "ends": ends,
+        **{what: list(allows.get(what) or ()) for what in LISTS},
+    }
+    _grant(entry)  # what is wrong with it is said now
+    return entry
+
+
+def _grant(entry: Entry) -> Grant:
+    scopes = frozenset(entry["scopes"] or ["chat"])
+    caller = Caller(entry["name"], scopes, entry["key"], entry["name"], tuple(entry["models"]))
+    ends = inf if entry["ends"] is None else entry["ends"]
+    domains = tuple(domain_of(domain) for domain in entry["domains"])
+    return Grant(caller, ends=ends, networks=networks(entry["networks"]), domains=domains)
+
+
+def _lives(entry: Entry, at: float) -> bool:
+    return entry["ends"] is None or entry["ends"] > at
+
+
+def _find(entries: list[Entry], name: str, at: float) -> Entry:
+    """Find the newest living entry of a name or an id."""
+    for entry in reversed(entries):
+        if name in (entry["name"], entry["id"]) and _lives(entry, at):
+            return entry
+    names = ", ".join(sorted({entry["name"] for entry in entries if _lives(entry, at)})) or "none"
+    raise RequestError(f"there is no valid key of {name[:64]!r}. Valid: {names}.")

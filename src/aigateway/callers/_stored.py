@@ -1,0 +1,72 @@
+"""Random keys: made once, shown once, kept as digests."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..secrets import Secret, derive
+from ._grants import Grant
+from ._words import well_spelled, with_checksum
+
+__all__ = ["ENVIRONMENTS", "CallerStore", "Peppers", "StoredKeys", "new_key"]
+
+ENVIRONMENTS = ("live", "test", "staging", "dev")
+PREFIXES = tuple(f"gw_{name}_" for name in ENVIRONMENTS)
+
+
+def new_key(environment: str = "live") -> Secret:
+    """Make a key of 256 random bits: `gw_live_`, 43 digits, 6 digits of checksum."""
+    return Secret(with_checksum(f"gw_{environment}_", secrets.token_bytes(32)))
+
+
+class Peppers:
+    """Digest keys under a pepper, HMAC-SHA256; the newest root first, older ones still found."""
+
+    def __init__(self, roots: Sequence[Secret]) -> None:
+        self._peppers = [derive(root, "pepper") for root in roots]
+
+    def digest(self, key: str) -> str:
+        """Give the digest new keys are kept under."""
+        return hmac.digest(self._peppers[0], key.encode(), "sha256").hex()
+
+    def older(self, key: str) -> list[str]:
+        """Give the digests under older roots."""
+        return [hmac.digest(pepper, key.encode(), "sha256").hex() for pepper in self._peppers[1:]]
+
+
+class CallerStore(Protocol):
+    """Keep what random keys allow, by digest: a file here, a database by plug-in."""
+
+    async def find(self, digest: str) -> Grant | None:
+        """Give what the key of a digest allows, whether or not it is valid now; None for none."""
+
+    async def moved(self, old: str, new: str) -> None:
+        """Keep a key under its digest of the newest root."""
+
+
+class StoredKeys:
+    """Look random keys up; a key that is not even spelled right costs no look-up."""
+
+    def __init__(self, store: CallerStore, peppers: Peppers) -> None:
+        self._store = store
+        self._peppers = peppers
+
+    def claims(self, key: str) -> bool:
+        """Tell whether a key is written like one of these; a `gw_` key that is not is nobody's."""
+        return any(well_spelled(key, prefix) for prefix in PREFIXES if key.startswith(prefix))
+
+    async def find(self, key: str, at: float) -> Grant | None:
+        """Give what a key allows."""
+        digest = self._peppers.digest(key)
+        grant = await self._store.find(digest)
+        if grant is not None:
+            return grant
+        for old in self._peppers.older(key):
+            grant = await self._store.find(old)
+            if grant is not None:
+                await self._store.moved(old, digest)
+                return grant
+        return None

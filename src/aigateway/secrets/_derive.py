@@ -1,0 +1,50 @@
+"""One derived key per purpose, so that what leaks of one says nothing about another."""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+
+from ..errors import ConfigurationError
+from ._secret import Secret
+
+__all__ = ["derive", "root"]
+
+SHORTEST = 32
+# What documentation, tutorials and templates put where a secret belongs.
+EXAMPLES = (
+    "changeme",
+    "change-me",
+    "change_me",
+    "your-",
+    "your_",
+    "example",
+    "secret-key",
+    "supersecret",
+    "placeholder",
+)
+
+
+def derive(secret: Secret, purpose: str, context: bytes = b"", *, length: int = 32) -> bytes:
+    """Give `length` bytes for one purpose: HKDF with SHA-256 (RFC 5869), without salt.
+
+    The label is `aigateway/PURPOSE/v1`; `context` follows it.
+    """
+    pseudorandom = hmac.digest(bytes(32), secret.reveal().encode("utf-8", "surrogatepass"), "sha256")
+    info = f"aigateway/{purpose}/v1".encode() + context
+    block, derived = b"", b""
+    for counter in range(1, -(-length // sha256().digest_size) + 1):
+        block = hmac.digest(pseudorandom, block + info + bytes([counter]), "sha256")
+        derived += block
+    return derived[:length]
+
+
+def root(secret: Secret, name: str) -> Secret:
+    """Accept a secret that others are derived from. Raises ConfigurationError for a short or an example one."""
+    value = secret.reveal()
+    advice = "Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+    if len(value.encode("utf-8", "surrogatepass")) < SHORTEST:
+        raise ConfigurationError(f"{name} is shorter than {SHORTEST} bytes, so it could be guessed. {advice}")
+    if len(set(value)) < 8 or value.lower().startswith(EXAMPLES):
+        raise ConfigurationError(f"{name} is an example, not a secret. {advice}")
+    return secret

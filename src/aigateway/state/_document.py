@@ -1,0 +1,114 @@
+"""A small JSON file that several processes read and change."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigurationError
+
+__all__ = ["Document"]
+
+Stamp = tuple[int, int, int]
+
+
+class Document:
+    """Read a JSON object when its file has changed; change it under a lock, replaced as a whole.
+
+    A reader sees the old object or the new one, never half of one; after a crash, too. The file can
+    be read by its owner only. Raises ConfigurationError for a file that is no JSON object or cannot
+    be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stamp: Stamp | None = None
+        self._data: dict[str, Any] = {}
+
+    def read(self) -> dict[str, Any]:
+        """Give the object; empty while there is no file. It is the caller's to leave as it is."""
+        stamp = self._now()
+        if stamp != self._stamp or stamp is None:
+            self._data = self._load() if stamp else {}
+            self._stamp = stamp
+        return self._data
+
+    def change(self, function: Callable[[dict[str, Any]], None]) -> None:
+        """Let `function` change the object; nobody else does meanwhile."""
+        with self._locked():
+            data = self._load() if self.path.exists() else {}
+            function(data)
+            self._replace(data)
+            self._data, self._stamp = data, self._now()
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether the file is another one than was read last; costs one look at its entry."""
+        return self._now() != self._stamp
+
+    def _now(self) -> Stamp | None:
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unusable(error) from None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _load(self) -> dict[str, Any]:
+        try:
+            data = json.loads(self.path.read_bytes())
+        except OSError as error:
+            raise self._unusable(error) from None
+        except ValueError:
+            data = None
+        if not isinstance(data, dict):
+            raise ConfigurationError(
+                f"the file {self.path} is not the JSON object it was. Restore it, or move it away to begin anew."
+            )
+        return data
+
+    def _replace(self, data: dict[str, Any]) -> None:
+        name = ""
+        try:
+            handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(data, file, indent=1, allow_nan=False)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, self.path)
+        except OSError as error:
+            if name:
+                Path(name).unlink(missing_ok=True)
+            raise self._unusable(error) from None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock beside the file; the file itself is replaced."""
+        try:
+            with self.path.with_name(f".{self.path.name}.lock").open("a") as lock:
+                _lock(lock.fileno())
+                yield
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> ConfigurationError:
+        reason = error.strerror or type(error).__name__
+        return ConfigurationError(f"the file {self.path} cannot be used: {reason}. Check its folder and permissions.")
+
+
+def _lock(handle: int) -> None:
+    """Wait for the lock; it ends with the file's being closed."""
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover  # Windows
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]  # of that system only
+    else:
+        fcntl.flock(handle, fcntl.LOCK_EX)
