@@ -280,6 +280,13 @@ class ProviderError(GatewayError):
         """Tell whether the vendor may have counted this call as an answer."""
         return self.remedy.billed != "no"
 
+    @property
+    def is_blameless(self) -> bool:
+        """Tell whether it says nothing about the target: the caller's doing, or the caller's time was up."""
+        if self.kind is Kind.TIMEOUT:
+            return self.remedy.scope is Scope.REQUEST
+        return self.kind in CALLER_CAUSED or self.kind is Kind.CANCELLED
+
     def at(self, provider: str, model: str) -> Self:
         """Note where it happened."""
         self.provider, self.model = provider, model

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from aigateway.errors import Kind, NoAnswer, ProviderError, RequestError, StreamInterrupted
+from aigateway.exchange._timer import expired
 from aigateway.keys import Key, Ring
 from aigateway.routing import Attempts, Health
 from aigateway.secrets import Secret
@@ -345,3 +346,34 @@ def test_two_hundred_waiters_are_one_probe() -> None:
             probes += world.health.begin(target, world.now)
 
     assert 1 == probes
+
+
+def test_a_callers_own_deadline_blames_nobody() -> None:
+    """A thousand callers who leave the target no time rest nobody; our own limit does."""
+    world = World()
+    target = world.candidates[0].target
+    for deadline in (0.0, 9.0):  # passed, not passed
+        for _ in range(100):
+            world.health.begin(target, 1.0)
+            world.health.end(target, Outcome("failed", error=expired(deadline, 1.0, "answer", 1.0)), 1.0)
+        assert (deadline > 1.0) == (world.health.rest(target, 1.0) is not None)
+        assert ("degraded" if deadline > 1.0 else "healthy") == world.memory.health("t0")
+
+
+def test_a_probe_is_a_knock() -> None:
+    """When the only target comes back, two hundred requests in one moment are one call."""
+    world = World(1)
+    world.ill["t0/x"] = Kind.TIMEOUT
+    for _ in range(5):
+        world.ask()
+    world.now = 5.0
+    call = Call(REQUEST, deadline=60.0, terms=Terms(PLAIN))
+    begun = 0
+    for _ in range(200):
+        attempts = Attempts(call, world.candidates, world.health, now=lambda: world.now, keys_rest=world.keys_rest)
+        for attempt in attempts:
+            attempt.__enter__()  # and is still under way
+            begun += 1
+            break
+
+    assert 1 == begun

@@ -6,6 +6,7 @@ belongs to one provider and ends as what it was: complete, interrupted or cancel
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from math import inf
@@ -23,6 +24,7 @@ from ._timer import expired
 
 __all__ = ["Exchange", "Settles"]
 
+LOG = logging.getLogger("aigateway.exchange")
 # Closing must end even if a peer does not; giving a connection back is worth a moment only.
 CLOSING, FINISHING = 2.0, 0.25
 # What an exchange takes over from the one that goes on for it.
@@ -287,6 +289,12 @@ class Exchange:
         self.call.trace.steps.append(self._step(outcome))
         for settles in self._held:
             settles.settle(outcome)
+        crossed = self._source.crossed if self._source is not None else 0
+        if crossed:
+            LOG.warning(
+                "%s: %d events named another answer than the first; it may be another request's", self.target, crossed
+            )
+            self.call.trace.warnings.append(f"{self.target} named another answer in {crossed} events of this one")
 
     async def _read_on(self) -> None:
         """Read for a while what nobody wants any more, to learn what it costs."""

@@ -26,6 +26,10 @@ class Source(Protocol):
     def usage(self) -> Usage | None:
         """Give what was reported so far."""
 
+    @property
+    def crossed(self) -> int:
+        """Count the events that named another answer than the first one did."""
+
     async def read(self, committed: bool) -> list[Chunk]:
         """Wait once for more. Raises ProviderError or WireError."""
 
@@ -48,6 +52,11 @@ class WireSource:
     def usage(self) -> Usage | None:
         """Give what the vendor reported so far."""
         return self._decoder.usage
+
+    @property
+    def crossed(self) -> int:
+        """Count the events that named another answer than the first one did."""
+        return getattr(self._decoder, "crossed", 0)
 
     async def read(self, committed: bool) -> list[Chunk]:
         """Read once from the wire, and decode what came."""
@@ -111,6 +120,11 @@ class LocalSource:
     def usage(self) -> Usage | None:
         """Give what the provider reported so far."""
         return self._usage
+
+    @property
+    def crossed(self) -> int:
+        """Nothing crosses in one process."""
+        return 0
 
     async def read(self, committed: bool) -> list[Chunk]:
         """Take the next chunk."""

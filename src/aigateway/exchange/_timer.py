@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from ..errors import REMEDIES, Kind, ProviderError
+from ..errors import REMEDIES, Kind, ProviderError, Scope
 from ._ticks import Ticks
 
 __all__ = ["Timer", "expired", "timer_for"]
@@ -19,6 +19,8 @@ __all__ = ["Timer", "expired", "timer_for"]
 T = TypeVar("T")
 # A silent target is not asked again in the same request: the next one is.
 SILENT = replace(REMEDIES[Kind.TIMEOUT], again=False)
+# The caller's time was up, which may be anybody's fault: the target is not blamed for it.
+LATE = replace(SILENT, scope=Scope.REQUEST)
 
 
 class Timer(Protocol):
@@ -105,5 +107,5 @@ def timer_for(backend: str) -> Callable[[], Timer]:
 def expired(deadline: float, now: float, what: str, limit: float) -> ProviderError:
     """Say which limit passed: the request's own deadline, or `limit` seconds for `what`."""
     if now >= deadline:
-        return ProviderError(Kind.TIMEOUT, f"the request's deadline passed before the {what}", remedy=SILENT)
+        return ProviderError(Kind.TIMEOUT, f"the request's deadline passed before the {what}", remedy=LATE)
     return ProviderError(Kind.TIMEOUT, f"no {what} within {limit:g} s", remedy=SILENT)

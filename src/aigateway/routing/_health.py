@@ -72,6 +72,8 @@ class Health:
         if not rests:
             return False
         claims = [rests.claim(name, now) for name in _names(target)]
+        if any(claims):
+            self._knocked[_names(target)[0]] = now
         return any(claims)
 
     def commit(self, target: Target, now: float, *, seconds: float, stream: bool, probe: bool) -> None:
@@ -94,7 +96,7 @@ class Health:
         error = outcome.error
         if isinstance(error, StreamInterrupted):
             error = error.cause
-        if isinstance(error, ProviderError):
+        if isinstance(error, ProviderError) and not error.is_blameless:
             self._failed(target, error, now)
         if probe:
             for name in _names(target):

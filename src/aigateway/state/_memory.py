@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import deque
 from random import Random
 
-from ..errors import CALLER_CAUSED
+from ..errors import ProviderError, StreamInterrupted
 from ..types import Facts, Outcome, Target
 from ._rests import Rests
 
 __all__ = ["Memory"]
 
-# What says nothing about a target's health: the caller's own doing.
-BLAMELESS = frozenset({"cancelled", *CALLER_CAUSED})
 # Times kept per target, and how many make a quantile worth acting on.
 SAMPLES, ENOUGH = 100, 20
 
@@ -56,11 +54,12 @@ class Memory:
             record.failing = 0
             record.last_kind = ""
             return
-        kind = str(getattr(outcome.error, "cause_kind", None) or getattr(outcome.error, "kind", "")) or outcome.state
-        if kind not in BLAMELESS:
-            record.failed += 1
-            record.failing += 1
-            record.last_kind = kind
+        error = outcome.error.cause if isinstance(outcome.error, StreamInterrupted) else outcome.error
+        if outcome.state == "cancelled" or (isinstance(error, ProviderError) and error.is_blameless):
+            return
+        record.failed += 1
+        record.failing += 1
+        record.last_kind = str(error.kind) if isinstance(error, ProviderError) else outcome.state
 
     def timed(self, target: Target, seconds: float, *, stream: bool) -> None:
         """Keep how long a call took to its first content, or a whole answer to arrive."""

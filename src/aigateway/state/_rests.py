@@ -108,7 +108,7 @@ class Rests:
         self._limit = limit
         self._rests: dict[Name, Rest] = {}
         self._claims: dict[Name, float] = {}
-        self._heard: deque[tuple[float, Change]] = deque()  # when, by `now`
+        self._heard: deque[tuple[float, Change]] = deque(maxlen=4 * limit)  # when, by `now`
 
     def __bool__(self) -> bool:
         """Tell whether anything may rest; most of the time nothing does."""
@@ -222,7 +222,8 @@ class Rests:
         while self._heard:
             now, change = self._heard.popleft()
             if change.what == "claim":
-                self._claims[change.name] = now + change.seconds
+                if change.name in self._rests:
+                    self._claims[change.name] = now + change.seconds
                 continue
             self._claims.pop(change.name, None)
             if change.what == "clear":
@@ -234,6 +235,8 @@ class Rests:
         over = rest.until <= 0
         late = self.grace * self._random.uniform(1.0, 2.0) if rest.proofs and not over else 0.0
         mine, until = self._rests.get(name), now + rest.until + late
+        if mine is None and len(self._rests) >= self._limit:
+            self._make_room(now)
         if mine is None or over or until > mine.until:
             self._rests[name] = rest._replace(until=until)
 
