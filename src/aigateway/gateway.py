@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
@@ -25,7 +25,7 @@ from .guards import GuardStack
 from .keys import Wanted
 from .parts import build
 from .plugins import Registry
-from .routing import Attempt, Attempts, Health, Policy, Priority
+from .routing import Attempt, Attempts, Health, Policy, Priority, Resolved
 from .state import Memory, Rest
 from .transport import Transport, open_transport
 from .types import (
@@ -249,7 +249,7 @@ class Gateway:
     async def _go_on(self, broken: Exchange, text: str) -> Exchange | None:
         """Ask targets that can go on after `text` for the rest of an answer that broke off; None when none does."""
         call, io = broken.call, self._opened()
-        targets = self.parts.names.resolve(call.request.model, call.request.routing, today=self._today()).targets
+        targets = self._resolved(call).targets
         able = [self._candidate(target) for target in targets if self._can_continue(target, call, text)]
         able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first
         rest = replace(call, partial=text, terms=replace(call.terms, recovery="terminate", hedge=None))
@@ -266,7 +266,7 @@ class Gateway:
 
     def resolve(self, call: Call) -> list[Target]:
         """Find the targets a request stands for, and note it in the trace."""
-        resolved = self.parts.names.resolve(call.request.model, call.request.routing, today=self._today())
+        resolved = self._resolved(call)
         call.trace.resolved = resolved.how
         call.trace.warnings += resolved.warnings
         call.terms = resolved.terms or self._terms
@@ -282,8 +282,9 @@ class Gateway:
         ring, info = self.parts.rings[target.provider], self.parts.catalogue.info(target.provider, target.model)
         return Candidate(target, info, ring.free(target.model), self.memory.facts(target))
 
-    def _today(self) -> date:
-        return datetime.fromtimestamp(self._clock.wall(), UTC).date()
+    def _resolved(self, call: Call) -> Resolved:
+        asked, today = call.request, datetime.fromtimestamp(self._clock.wall(), UTC).date()
+        return self.parts.names.resolve(asked.model, asked.routing, today=today, caller=call.caller)
 
     def _keys_rest(self, target: Target, now: float) -> Rest | None:
         return self.parts.rings[target.provider].rest(target.model)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigateway.errors import REMEDIES, Kind, ProviderError, Remedy
-from aigateway.keys import Key, Leases, Ring
+from aigateway.keys import Key, Leases, Ring, Slot, Wanted
 from aigateway.secrets import Secret
 from aigateway.state import Rests
 from aigateway.types import Outcome
@@ -20,8 +20,8 @@ DONE = Outcome("complete")
 
 def ring(*groups: str) -> Ring:
     """Make a ring with one key per group named, called k0, k1, ..."""
-    keys = [Key(Secret(f"k{number}"), group) for number, group in enumerate(groups)]
-    return Ring("p", keys, Rests(Random(0)))
+    slots = [Slot(Key(Secret(f"k{number}"), group)) for number, group in enumerate(groups)]
+    return Ring("p", slots, Rests(Random(0)), now=lambda: 0.0, wall=lambda: 0.0)
 
 
 def spend(leases: Leases, error: BaseException | None = None) -> list[str]:
@@ -44,7 +44,7 @@ def free(keys: Ring) -> bool:
 def test_keys_take_turns() -> None:
     """A thousand calls over three keys: strictly in turn, none more than its share."""
     keys = ring("a", "b", "c")
-    used = [spend(keys.leases("m", lambda: 0.0))[0] for _ in range(999)]
+    used = [spend(keys.leases(Wanted("m")))[0] for _ in range(999)]
 
     assert ["k0", "k1", "k2", "k0"] == used[:4]
     assert {"k0": 333, "k1": 333, "k2": 333} == Counter(used)
@@ -54,7 +54,7 @@ def test_keys_take_turns() -> None:
 def test_calls_under_way_are_counted_until_settled() -> None:
     """A stream keeps its key until it has ended."""
     keys = ring("a")
-    (lease,) = keys.leases("m", lambda: 0.0)
+    (lease,) = keys.leases(Wanted("m"))
     with lease:
         pass
 
@@ -73,7 +73,7 @@ def test_the_failure_says_which_key_may_follow(other_key: str, expected: list[st
     """None, one of another account, or any: the remedy decides."""
     keys = ring("a", "a", "b", "b")
     error = ProviderError(Kind.RATE_LIMIT, "x", remedy=Remedy(other_key=other_key))  # type: ignore[arg-type]  # parametrised
-    leases = keys.leases("m", lambda: 0.0)
+    leases = keys.leases(Wanted("m"))
     used: list[str] = []
     try:
         used = spend(leases, error)
@@ -92,7 +92,7 @@ def test_every_kind_follows_the_table(kind: Kind) -> None:
     keys = ring("a", "b")
     tried = 0
     try:
-        for lease in keys.leases("m", lambda: 0.0):
+        for lease in keys.leases(Wanted("m")):
             with lease:
                 tried += 1
                 raise ProviderError(kind, "x")
@@ -108,7 +108,7 @@ def test_a_spent_group_is_skipped_for_the_whole_attempt() -> None:
     keys = ring("a", "b", "a", "c")
     errors = iter([ProviderError(Kind.INSUFFICIENT_FUNDS, "x"), ProviderError(Kind.AUTH, "y")])
     used = []
-    for lease in keys.leases("m", lambda: 0.0):
+    for lease in keys.leases(Wanted("m")):
         with lease:
             used.append(lease.key.secret.reveal())
             if error := next(errors, None):
@@ -124,22 +124,26 @@ def test_anything_else_gives_the_key_back_and_goes_on_up(error: BaseException) -
     """A bug or a cancellation settles the lease and is not swallowed."""
     keys = ring("a", "b")
     with pytest.raises(type(error)):
-        spend(keys.leases("m", lambda: 0.0), error)
+        spend(keys.leases(Wanted("m")), error)
 
     assert free(keys)
 
 
 def test_a_ring_without_keys_leases_none() -> None:
     """A provider that asks for no key has one lease without a secret; what it refuses rests all the same."""
-    keys = Ring("p", [], Rests(Random(0)))
-    (lease,) = keys.leases("m", lambda: 0.0)
+    now = 0.0
+    keys = Ring("p", [], Rests(Random(0)), now=lambda: now, wall=lambda: now)
+    (lease,) = keys.leases(Wanted("m"))
     with lease:
         raise ProviderError(Kind.RATE_LIMIT, "slow down", retry_after=2.0)
+    now = 1.9
+    early = keys.leases(Wanted("m"))
 
     assert None is lease.key.secret
-    assert [] == list(keys.leases("m", lambda: 1.9))
-    assert Kind.RATE_LIMIT is keys.leases("m", lambda: 1.9).exhausted().kind
-    assert 1 == len(list(keys.leases("m", lambda: 2.0)))
+    assert [] == list(early)
+    assert Kind.RATE_LIMIT is early.exhausted().kind
+    now = 2.0
+    assert 1 == len(list(keys.leases(Wanted("m"))))
 
 
 def test_ids_mask_keys() -> None:
@@ -160,7 +164,7 @@ def test_keys_come_back_and_are_used_once(groups: list[str], attempts: list[list
     for kinds in attempts:
         failures, used = iter(kinds), []
         try:
-            for lease in keys.leases("m", lambda: 0.0):
+            for lease in keys.leases(Wanted("m")):
                 with lease:
                     used.append(lease.key.id)
                     if kind := next(failures, None):

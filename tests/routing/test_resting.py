@@ -9,7 +9,7 @@ import pytest
 
 from aigateway.errors import Kind, NoAnswer, ProviderError, RequestError, StreamInterrupted
 from aigateway.exchange._timer import expired
-from aigateway.keys import Key, Ring
+from aigateway.keys import Key, Ring, Slot, Wanted
 from aigateway.routing import Attempts, Health
 from aigateway.secrets import Secret
 from aigateway.state import Memory, Rest
@@ -30,7 +30,13 @@ class World:
         names = [Target("p", f"m{n}") if one_provider else Target(f"t{n}", "x") for n in range(targets)]
         self.candidates = [Candidate(target) for target in names]
         self.rings = {
-            target.provider: Ring(target.provider, [Key(Secret(f"k-{target.provider}"))], self.memory.rests)
+            target.provider: Ring(
+                target.provider,
+                [Slot(Key(Secret(f"k-{target.provider}")))],
+                self.memory.rests,
+                now=lambda: self.now,
+                wall=lambda: self.now,
+            )
             for target in names
         }
         self.waits: list[float] = []
@@ -52,9 +58,8 @@ class World:
                 if not attempt.is_due:
                     continue
                 with attempt:
-                    leases = self.rings[attempt.target.provider].leases(
-                        attempt.target.model, lambda: self.now, forced=attempt.forced
-                    )
+                    wanted = Wanted(attempt.target.model, forced=attempt.forced)
+                    leases = self.rings[attempt.target.provider].leases(wanted)
                     for lease in leases:
                         with lease:
                             asked.append(str(attempt.target))
@@ -79,7 +84,7 @@ class World:
             )
 
     def keys_rest(self, target: Target, now: float) -> Rest | None:
-        return self.rings[target.provider].rest(target.model, now)
+        return self.rings[target.provider].rest(target.model)
 
     def settled(self) -> bool:
         return not any(self.memory.facts(c.target).in_flight for c in self.candidates)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +21,11 @@ from ._stored import Peppers, new_key
 
 __all__ = ["FileStore", "Seal"]
 
+LOG = logging.getLogger("aigateway.callers")
+
 Entry = dict[str, Any]
+VERSION = 1
+LOOKS = 1.0  # seconds between two looks at the file, for keys that are known; an unknown one may be new
 LISTS = ("scopes", "models", "networks", "domains")
 
 
@@ -38,26 +45,39 @@ class Seal(Protocol):
 class FileStore:
     """Keep entries by the digest of their key; the key itself is never written.
 
-    Times are seconds since the epoch. With a `seal`, what an entry says is encrypted. Raises
-    ConfigurationError for a file that cannot be used.
+    Times are seconds since the epoch; `now` only says when to look at the file again. With a
+    `seal`, what an entry says is encrypted. Raises ConfigurationError for a file that cannot be used.
     """
 
-    def __init__(self, path: Path, peppers: Peppers, *, seal: Seal | None = None) -> None:
+    def __init__(
+        self, path: Path, peppers: Peppers, *, seal: Seal | None = None, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._document = Document(path)
         self._peppers = peppers
         self._seal = seal
+        self._now = now
         self._grants: dict[str, Grant] = {}
-        self._fresh()
+        self._is_read = False
+        self._looked = -inf
+        self._read()
+        self._refresh()
 
     async def find(self, digest: str) -> Grant | None:
         """Give what the key of a digest allows."""
-        if self._document.changed:
-            self._grants = {entry["digest"]: _grant(entry) for entry in self._entries(self._document.read())}
-        return self._grants.get(digest)
+        grant = self._grants.get(digest)
+        if grant is None or self._now() - self._looked >= LOOKS:
+            if self._document.changed or not self._is_read:
+                self._read()
+            self._looked = self._now()
+            grant = self._grants.get(digest)
+        return grant
 
     async def moved(self, old: str, new: str) -> None:
         """Keep a key under its new digest."""
-        self._change(lambda entries: [e.update(digest=new) for e in entries if e["digest"] == old])
+        try:
+            self._change(lambda entries: [e.update(digest=new) for e in entries if e["digest"] == old])
+        except ConfigurationError as error:  # it is still found under the old one
+            LOG.warning("a client key stays under its old root secret: %s", error.message)
 
     def new(
         self, name: str, *, at: float, environment: str = "live", ends: float | None = None, **allows: Any
@@ -112,26 +132,47 @@ class FileStore:
             entries = self._entries(data)
             function(entries)
             data.clear()
-            data.update(version=1, keys=[self._sealed(entry) for entry in entries])
+            data.update(version=VERSION, keys=[self._sealed(entry) for entry in entries])
 
         self._document.change(change)
-        self._grants = {entry["digest"]: _grant(entry) for entry in self._entries(self._document.read())}
+        self._read()
+
+    def _read(self) -> None:
+        """Read what every key allows; nothing is allowed until that has worked."""
+        self._grants, self._is_read = {}, False
+        entries = self._entries(self._document.read())
+        with self._readable():
+            self._grants = {entry["digest"]: _grant(entry) for entry in entries}
+        self._is_read = True
 
     def _entries(self, data: Mapping[str, Any]) -> list[Entry]:
-        try:
+        with self._readable():
+            if data and data["version"] != VERSION:
+                raise ValueError
             return [self._opened(entry) for entry in data.get("keys", [])]
-        except (KeyError, TypeError, ValueError) as error:
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise ConfigurationError(
-                f"the client keys in {self._document.path} cannot be read ({type(error).__name__}). If the root "
-                "secret was changed, name the old one after it, too."
+                f"the file {self._document.path} holds no client keys as this version writes them. Restore it, or "
+                "name another one."
             ) from None
 
     def _opened(self, entry: Mapping[str, Any]) -> Entry:
         if "sealed" not in entry:
             return dict(entry)
         if self._seal is None:
-            raise ValueError("it is encrypted")
-        return {"digest": entry["digest"], **json.loads(self._seal.open(entry["sealed"]))}
+            raise ConfigurationError(f"the client keys in {self._document.path} are encrypted. Set encrypt = true.")
+        try:
+            return {"digest": entry["digest"], **json.loads(self._seal.open(entry["sealed"]))}
+        except ValueError:
+            raise ConfigurationError(
+                f"the client keys in {self._document.path} are encrypted under another root secret. Name that one "
+                "after the new one, too."
+            ) from None
 
     def _sealed(self, entry: Entry) -> Entry:
         if self._seal is None:
@@ -139,10 +180,9 @@ class FileStore:
         rest = {what: value for what, value in entry.items() if what != "digest"}
         return {"digest": entry["digest"], "sealed": self._seal.close(json.dumps(rest).encode())}
 
-    def _fresh(self) -> None:
-        """Read everything once, and write again what is encrypted under an older key, or not at all."""
+    def _refresh(self) -> None:
+        """Write again what is encrypted under an older key, or not at all."""
         kept = self._document.read().get("keys", [])
-        self._entries({"keys": kept})
         if self._seal is not None and not all("sealed" in e and self._seal.is_fresh(e["sealed"]) for e in kept):
             self._change(lambda entries: None)
 
@@ -163,9 +203,11 @@ def _entry(name: str, key: Secret, peppers: Peppers, *, at: float, ends: float |
 
 
 def _grant(entry: Entry) -> Grant:
+    if not all(isinstance(entry[what], list) for what in LISTS):
+        raise TypeError
     scopes = frozenset(entry["scopes"] or ["chat"])
     caller = Caller(entry["name"], scopes, entry["key"], entry["name"], tuple(entry["models"]))
-    ends = inf if entry["ends"] is None else entry["ends"]
+    ends = inf if entry["ends"] is None else float(entry["ends"])
     domains = tuple(domain_of(domain) for domain in entry["domains"])
     return Grant(caller, ends=ends, networks=networks(entry["networks"]), domains=domains)
 

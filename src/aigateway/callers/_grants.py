@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from math import inf
 from typing import NamedTuple
 
@@ -65,7 +65,11 @@ def networks(words: Iterable[str]) -> tuple[Network, ...]:
     found = []
     for word in words:
         try:
-            found.append(ip_network(word, strict=False))
+            network = ip_network(word, strict=False)
+            mapped = getattr(network.network_address, "ipv4_mapped", None)
+            if mapped is not None and network.prefixlen >= 96:
+                network = IPv4Network((mapped, network.prefixlen - 96))
+            found.append(network)
         except ValueError:
             raise ConfigurationError(f"{word[:64]!r} is no IP address or range, such as 10.0.0.0/8.") from None
     return tuple(found)
@@ -75,18 +79,19 @@ def domain_of(host: str) -> str:
     """Write a host the one way it is compared: lower-case, ASCII, without a dot at the end; empty for none."""
     bare = host.strip().rstrip(".").lower()
     try:
-        return bare if bare.isascii() else bare.encode("idna").decode("ascii")
+        written = bare.encode("idna").decode("ascii")
+        return written if bare in {written, written.encode().decode("idna")} else ""  # what browsers write otherwise
     except UnicodeError:
         return ""
 
 
 def _within(address: str, allowed: tuple[Network, ...]) -> bool:
     try:
-        found: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+        found = ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    return any((mapped or found) in network or found in network for network in allowed)
+    found = getattr(found, "ipv4_mapped", None) or found
+    return any(found in network for network in allowed)
 
 
 def _below(host: str, allowed: tuple[str, ...]) -> bool:

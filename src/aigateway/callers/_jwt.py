@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -15,7 +16,9 @@ from ._grants import Grant
 __all__ = ["Claims", "Tokens", "parse_jwks"]
 
 LONGEST = 8192
+LONGEST_NAME = 128
 SYMMETRIC = frozenset({"HS256", "HS384", "HS512"})
+ASYMMETRIC = frozenset({f"{sort}{bits}" for sort in ("RS", "PS", "ES") for bits in (256, 384, 512)} | {"EdDSA"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +45,42 @@ class Tokens:
             import jwt
         except ImportError:
             raise ConfigurationError("callers.jwt needs the package pyjwt. Install aigateway[jwt].") from None
-        mixed = SYMMETRIC.intersection(claims.algorithms)
-        if (secret is None) == (keys is None) or bool(mixed) != (secret is not None) or not claims.algorithms:
+        names = frozenset(claims.algorithms)
+        if (
+            (secret is None) == (keys is None)
+            or not names
+            or not names <= (ASYMMETRIC if secret is None else SYMMETRIC)
+        ):
             raise ConfigurationError(
-                "callers.jwt takes a secret with HS algorithms, or a JWKS (file or URL) with RS, PS, ES or EdDSA ones. "
-                "Name only algorithms of one sort."
+                "callers.jwt takes a secret with HS256, HS384 or HS512, or a JWKS (file or URL) with RS, PS, ES or "
+                "EdDSA algorithms. Name only algorithms of one sort: a mixture lets tokens be forged."
             )
-        if mixed and len(mixed) != len(claims.algorithms):
-            raise ConfigurationError("callers.jwt.algorithms mixes HS with others, which lets tokens be forged.")
         self._jwt = jwt
+        if secret is not None:
+            self._check(secret, names)
         self._claims = claims
         self._secret = secret
         self._keys: dict[str, Any] = {}
         self.load(keys or {})
+
+    def _check(self, secret: Secret, names: frozenset[str]) -> None:
+        """Refuse a secret that is short for its algorithm (RFC 7518), or is a public key."""
+        value = secret.reveal().encode("utf-8", "surrogatepass")
+        needed = max(int(name[2:]) // 8 for name in names)
+        if len(value) < needed or b"-----BEGIN" in value or value.lstrip().startswith((b"{", b"ssh-")):
+            raise ConfigurationError(
+                f"callers.jwt.secret must be a random secret of {needed} bytes or more, and no public key."
+            )
 
     def load(self, keys: Mapping[str, Any]) -> None:
         """Take the public keys of a JWKS document; what cannot be read of it is left out."""
         found: dict[str, Any] = {}
         for key in keys.get("keys", []) if isinstance(keys.get("keys"), list) else []:
             try:
-                if isinstance(key, dict) and key.get("kty") != "oct":
-                    found[str(key["kid"])] = self._jwt.PyJWK(key).key
-            except (self._jwt.PyJWTError, KeyError, ValueError, TypeError):
+                if isinstance(key, dict) and key["kty"] != "oct" and "d" not in key and key.get("use", "sig") == "sig":
+                    jwk = self._jwt.PyJWK(key)
+                    found[str(key["kid"])] = jwk if "alg" in key else jwk.key
+            except Exception:  # noqa: S112, PERF203  # whatever a library says of somebody else's key
                 continue
         self._keys = found
 
@@ -78,18 +95,21 @@ class Tokens:
     async def find(self, key: str, at: float) -> Grant | None:
         """Give what a token allows at that moment; None for one that is not in order."""
         try:
-            said = self._decoded(key)
-            name = str(said["sub"])[:128]
-            if not name or "crit" in self._jwt.get_unverified_header(key):
+            if "crit" in self._jwt.get_unverified_header(key):
                 return None
-            asked = said.get("scope", said.get("scopes"))
-        except (self._jwt.PyJWTError, KeyError, ValueError, TypeError):
+            said = self._decoded(key)
+            name, leeway = said["sub"], self._claims.leeway
+            if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+                return None
+            caller = Caller(name, self._scopes(said), key=Secret(key).id, tenant=f"jwt:{name}")
+            return Grant(caller, starts=_moment(said.get("nbf", 0)) - leeway, ends=_moment(said["exp"]) + leeway)
+        except (self._jwt.PyJWTError, KeyError, ValueError, TypeError, OverflowError, RecursionError):
             return None
-        words = asked.split() if isinstance(asked, str) else asked if isinstance(asked, Sequence) else None
-        scopes = self._claims.scopes if words is None else self._claims.scopes & {str(word) for word in words}
-        caller = Caller(name, scopes, key=Secret(key).id, tenant=name)
-        leeway = self._claims.leeway
-        return Grant(caller, starts=float(said.get("nbf", 0)) - leeway, ends=float(said["exp"]) + leeway)
+
+    def _scopes(self, said: Mapping[str, Any]) -> frozenset[str]:
+        """Give what is configured, or the part of it that is asked for."""
+        asked = said.get("scope", said.get("scopes", list(self._claims.scopes)))
+        return self._claims.scopes.intersection(asked.split() if isinstance(asked, str) else asked)
 
     def _decoded(self, key: str) -> Mapping[str, Any]:
         """Check the signature and what is said; times are compared by whoever admits, on the injected clock."""
@@ -103,6 +123,7 @@ class Tokens:
             issuer=wanted.issuer,
             options={
                 "require": ["exp", "sub"],
+                "enforce_minimum_key_length": True,
                 "verify_exp": False,
                 "verify_nbf": False,
                 "verify_iat": False,
@@ -113,15 +134,24 @@ class Tokens:
     def _kid(self, key: str) -> str:
         try:
             return str(self._jwt.get_unverified_header(key).get("kid", ""))
-        except self._jwt.PyJWTError:
+        except (self._jwt.PyJWTError, RecursionError):
             return ""
+
+
+def _moment(value: object) -> float:
+    """Read a time a token names. Raises TypeError or ValueError for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    if not isfinite(value):
+        raise ValueError
+    return float(value)
 
 
 def parse_jwks(text: bytes) -> Mapping[str, Any]:
     """Read a JWKS document. Raises ConfigurationError for anything else."""
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict) or not isinstance(data.get("keys"), list):
         raise ConfigurationError("the JWKS document has no list of keys.")

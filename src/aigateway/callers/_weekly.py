@@ -14,6 +14,7 @@ from ._words import well_spelled, with_checksum
 __all__ = ["Hand", "WeeklyKeys"]
 
 PREFIX = "sk-"
+PREFIXES = frozenset({PREFIX})
 WEEKS = 3  # the last, this, the next
 Week = tuple[int, int]
 
@@ -36,7 +37,7 @@ class WeeklyKeys:
         self._root = root
         self._clients = tuple(clients)
         self._hand = hand
-        self._known: dict[Week, dict[str, Grant]] = {}
+        self._known: dict[Week, Mapping[Secret, Grant]] = {}
 
     @property
     def clients(self) -> tuple[str, ...]:
@@ -56,26 +57,26 @@ class WeeklyKeys:
 
     def claims(self, key: str) -> bool:
         """Tell whether a key is written like one of these."""
-        return well_spelled(key, PREFIX)
+        return well_spelled(key, PREFIXES)
 
     async def find(self, key: str, at: float) -> Grant | None:
         """Give what a key allows at that moment."""
+        secret = Secret(key)  # looked up by its digest, compared in constant time
         for moment in dict.fromkeys((at, at - max(self._hand), at + self._hand.skew)):
-            grant = self._of(_week(moment), moment).get(key)
+            grant = self._of(_week(moment), moment).get(secret)
             if grant is not None:
                 return grant
         return None
 
-    def _of(self, week: Week, at: float) -> Mapping[str, Grant]:
+    def _of(self, week: Week, at: float) -> Mapping[Secret, Grant]:
         """Derive the keys of a week once."""
         known = self._known.get(week)
         if known is None:
             while len(self._known) >= WEEKS:  # the oldest first
                 del self._known[next(iter(self._known))]
-            known = self._known[week] = {}
-            for client in self._clients:
-                key = self.key(client, at)
-                known[key.reveal()] = Grant(Caller(client, key=key.id, tenant=client))
+            keys = {client: self.key(client, at) for client in self._clients}
+            known = {key: Grant(Caller(client, key=key.id, tenant=client)) for client, key in keys.items()}
+            self._known[week] = known
         return known
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Container
 from zlib import crc32
 
 __all__ = ["spelled", "well_spelled", "with_checksum"]
 
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 BODY, CHECK = 43, 6  # base-62 digits of 256 and of 32 bits
-SPELLING = re.compile(rf"[0-9A-Za-z]{{{BODY + CHECK}}}", re.ASCII)
+VALUES = {digit: value for value, digit in enumerate(DIGITS)}
 
 
 def spelled(number: int, width: int) -> str:
@@ -27,9 +27,11 @@ def with_checksum(prefix: str, bits: bytes) -> str:
     return word + spelled(crc32(word.encode()), CHECK)
 
 
-def well_spelled(key: str, prefix: str) -> bool:
-    """Tell whether a key has that prefix, the right form and the right checksum."""
-    size = len(prefix)
-    if not key.startswith(prefix) or len(key) != size + BODY + CHECK or not SPELLING.fullmatch(key, size):
+def well_spelled(key: str, prefixes: Container[str]) -> bool:
+    """Tell whether a key has one of the prefixes, the right form and the right checksum."""
+    word, said = key[:-CHECK], 0
+    if word[:-BODY] not in prefixes or not key.isascii() or not key[-BODY - CHECK :].isalnum():
         return False
-    return spelled(crc32(key[:-CHECK].encode()), CHECK) == key[-CHECK:]
+    for digit in key[-CHECK:]:
+        said = said * 62 + VALUES[digit]
+    return said == crc32(word.encode())

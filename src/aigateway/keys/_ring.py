@@ -165,6 +165,11 @@ class Ring:
         """Give the keys in force."""
         return tuple(slot.current for slot in self.slots)
 
+    @property
+    def in_use(self) -> dict[str, int]:
+        """Count the calls under way, by the id of the key in force."""
+        return {slot.current.id: slot.in_use for slot in self.slots}
+
     def leases(self, wanted: Wanted) -> Leases:
         """Give leases, in the order of the rotation."""
         if self._watched and self.now() - self._looked >= LOOKS:

@@ -9,8 +9,8 @@ from datetime import date
 from difflib import get_close_matches
 from typing import Literal
 
-from ..errors import RequestError, UnknownModel
-from ..types import ModelInfo, Routing, Target, Terms
+from ..errors import Forbidden, RequestError, UnknownModel
+from ..types import IN_PROCESS, Caller, ModelInfo, Routing, Target, Terms
 
 __all__ = ["Names", "Resolved", "Rules"]
 
@@ -65,25 +65,37 @@ class Names:
         self._day: date | None = None
         self._known_names: dict[str, Resolved] = {}
 
-    def resolve(self, model: str, routing: Routing, *, today: date) -> Resolved:
-        """Give the targets of a request. Raises UnknownModel, or RequestError when `routing` leaves none."""
-        if routing != ANYWHERE:
-            return self._resolve(model, routing, today)
+    def resolve(self, model: str, routing: Routing, *, today: date, caller: Caller = IN_PROCESS) -> Resolved:
+        """Give the targets of a request.
+
+        Raises UnknownModel, RequestError when `routing` leaves none, Forbidden when `caller.models` does.
+        """
+        if routing != ANYWHERE or caller.models:
+            return self._resolve(model, routing, today, caller)
         if self._day != today or len(self._known_names) >= REMEMBERED:
             self._day, self._known_names = today, {}
         found = self._known_names.get(model)
         if found is None:
-            found = self._resolve(model, routing, today)
+            found = self._resolve(model, routing, today, caller)
             if len(model) <= LONGEST_REMEMBERED:
                 self._known_names[model] = found
         return found
 
-    def _resolve(self, model: str, routing: Routing, today: date) -> Resolved:
+    def _resolve(self, model: str, routing: Routing, today: date, caller: Caller) -> Resolved:
         wanted = [model] if model else [] if routing.models else [self.rules.default_model]
-        found = [self._one(name, today) for name in (*wanted, *routing.models)]
+        names = [*wanted, *routing.models]
+        found = [self._one(name, today) for name in names]
         if self._goes_on(found[0], routing):
+            names.append(self.rules.fallback)
             found.append(self._route(self.rules.fallback, today))
-        targets = [target for part in found for target in part.targets]
+        targets = [
+            target
+            for name, part in zip(names, found, strict=True)
+            for target in part.targets
+            if caller.may_use(name) or caller.may_use(str(target), target.model)
+        ]
+        if not targets:
+            raise Forbidden(f"this key may not use {names[0][:128]!r}. It may use: {', '.join(caller.models)[:256]}.")
         warnings = [warning for part in found for warning in part.warnings]
         how = "; then ".join(dict.fromkeys(part.how for part in found))
         terms = next((part.terms for part in found if part.terms), None)

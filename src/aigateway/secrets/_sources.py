@@ -89,7 +89,7 @@ class WatchedFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stamp = self._now()
+        self._stamp: tuple[int, ...] | None = None  # it may have changed since it was read
 
     def __call__(self, force: bool = False) -> Secret | None:
         """Give the new secret, None while nothing changed or what is there cannot be used."""
@@ -104,9 +104,9 @@ class WatchedFile:
         self._stamp = stamp
         return secret
 
-    def _now(self) -> tuple[int, int, int] | None:
+    def _now(self) -> tuple[int, ...] | None:
         try:
             found = self.path.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino  # ctime: chmod may have mended it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -62,23 +63,29 @@ class Document:
 
     def _load(self) -> dict[str, Any]:
         try:
-            data = json.loads(self.path.read_bytes())
+            with self.path.open("rb") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                data = json.load(file)
         except OSError as error:
             raise self._unusable(error) from None
-        except ValueError:
+        except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
             raise ConfigurationError(
                 f"the file {self.path} is not the JSON object it was. Restore it, or move it away to begin anew."
             )
+        if os.name == "posix" and mode & stat.S_IWOTH:
+            raise ConfigurationError(
+                f"everybody on this machine can write the file {self.path} (mode {mode:o}). Run chmod 600 on it."
+            )
         return data
 
     def _replace(self, data: dict[str, Any]) -> None:
-        name = ""
+        name, text = "", json.dumps(data, indent=1, allow_nan=False)
         try:
             handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(data, file, indent=1, allow_nan=False)
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(name, self.path)
