@@ -249,12 +249,14 @@ class ProviderError(GatewayError):
 
     `retry_after` is in seconds, None when the vendor named no wait. `provider` and `model` are
     filled in where the call was made, not by whoever classified it. `began` says that content
-    had arrived, though none had reached the caller.
+    had arrived, though none had reached the caller. `sample` is the beginning of what could not be
+    read, for the log alone.
     """
 
     provider: str | None = None
     model: str | None = None
     began: bool = False
+    sample: bytes = b""
 
     def __init__(
         self,

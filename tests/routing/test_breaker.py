@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,13 +27,12 @@ def test_an_answer_ends_the_row() -> None:
     assert not any(opened)
 
 
-def test_half_of_twenty() -> None:
-    """A flapping target, every second call a failure, opens at its twentieth call."""
+@pytest.mark.parametrize("good", [0, 1])
+def test_half_of_twenty(good: int) -> None:
+    """A flapping target, every second call a failure, opens at its twentieth call, whichever comes first."""
     breaker = Breaker()
     for call in range(1, 40):
-        if call % 2:
-            breaker.succeeded(call / 10)
-        elif breaker.failed(call / 10):
+        if (breaker.succeeded if call % 2 == good else breaker.failed)(call / 10):
             break
 
     assert 20 == call
@@ -61,13 +61,9 @@ def test_it_agrees_with_counting_by_hand(calls: list[tuple[bool, float]]) -> Non
     for good, later in calls:
         now += later
         seen.append((int(now), good))
-        if good:
-            row = 0
-            breaker.succeeded(now)
-            continue
-        row += 1
+        row = 0 if good else row + 1
         recent = [ok for second, ok in seen if second > int(now) - SECONDS]
         expected = row >= IN_A_ROW or (len(recent) >= CALLS and recent.count(False) >= SHARE * len(recent))
-        assert expected == breaker.failed(now)
+        assert expected == (breaker.succeeded if good else breaker.failed)(now)
         if expected:
             seen, row = [], 0

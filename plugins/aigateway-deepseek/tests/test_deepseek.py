@@ -237,3 +237,74 @@ def test_stream_cut_by_the_server_fails():
 
     assert caught.value.kind == Kind.OVERLOADED
     assert not decoder.finished
+
+
+def going_on(**fields):
+    """Give the request that goes on after a text, or None; the one it was made of stays as it was."""
+    request = ChatRequest.parse({"messages": HELLO, **fields})
+    before = json.dumps(request.body)
+    found = DeepSeek(Options("deepseek")).continuation(request, "Good mor")
+
+    assert before == json.dumps(request.body)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("base_url", "url"),
+    [
+        (None, "https://api.deepseek.com/beta/chat/completions"),
+        ("https://api.deepseek.com/v1", "https://api.deepseek.com/beta/chat/completions"),
+        ("https://api.deepseek.com/beta", "https://api.deepseek.com/beta/chat/completions"),
+        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/beta/chat/completions"),
+    ],
+)
+def test_goes_on_after_a_text(base_url, url):
+    """The text so far is sent as a prefix, to the beta address, without more thinking; other requests go as before."""
+    provider, target = DeepSeek(Options("deepseek", base_url)), Target("deepseek", "deepseek-flash")
+    request = ChatRequest.parse({"messages": HELLO, "max_tokens": 7})
+    sent = provider.encode(provider.continuation(request, "Good mor"), Secret("sk-test"), target)
+    plain = provider.encode(request, Secret("sk-test"), target)
+    body = json.loads(sent.body)
+
+    assert url == sent.url
+    assert [*HELLO, {"role": "assistant", "content": "Good mor", "prefix": True}] == body["messages"]
+    assert (body["thinking"], body["max_tokens"]) == (OFF, 7)
+    assert provider.url == plain.url
+    assert json.loads(plain.body)["messages"] == HELLO
+
+
+def test_no_more_thinking_wins_over_a_name_that_thinks():
+    """A target whose name stands for thinking goes on without it."""
+    target = Target("deepseek", "deepseek-flash", params={"thinking": {"type": "enabled"}})
+    sent = DeepSeek(Options("deepseek")).encode(going_on(), Secret("sk-test"), target)
+
+    assert json.loads(sent.body)["thinking"] == OFF
+
+
+@pytest.mark.parametrize("fields", [{}, {"thinking": OFF}, {"reasoning_effort": "none"}, {"n": 1}])
+def test_goes_on_with_plain_text(fields):
+    """One plain text without thoughts can be gone on with."""
+    assert going_on(**fields) is not None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"type": "function", "function": {"name": "look"}}]},
+        {"response_format": {"type": "json_object"}},
+        {"n": 2},
+        {"thinking": {"type": "enabled"}},
+        {"reasoning_effort": "high"},
+        {"extra": {"deepseek": {"thinking": {"type": "enabled"}}}},
+        {"extra": {"deepseek": {"n": 3}}},
+        {"messages": [*HELLO, {"role": "assistant", "content": "Good"}]},
+    ],
+)
+def test_does_not_go_on_with_anything_else(fields):
+    """Calls, objects, several answers, asked-for thoughts, a beginning of the caller's own: no."""
+    assert going_on(**fields) is None
+
+
+def test_there_is_nothing_to_go_on_with():
+    """Without a text there is no prefix."""
+    assert DeepSeek(Options("deepseek")).continuation(ChatRequest.parse({"messages": HELLO}), "") is None

@@ -197,3 +197,27 @@ async def test_a_schema_without_end_ends() -> None:
     reply = await answered("Go", tools=[{"type": "function", "function": {"name": "f", "parameters": schema}}])
 
     assert reply.finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize("begun", ["one", "one two", "one t", "one two three"])
+async def test_goes_on_after_its_own_words(begun: str) -> None:
+    """Asked to go on, it says what is left, and nothing twice."""
+    echo, request = (
+        Echo(Options("echo")),
+        ChatRequest.parse({"messages": [{"role": "user", "content": "one two three"}]}),
+    )
+    further = echo.continuation(request, begun)
+    assert further is not None
+    reply = await echo.answer(further, Target("echo", "echo"))
+
+    assert isinstance(reply, Reply)
+    assert begun + reply.text == "one two three"
+    assert len(request.messages) == 1
+
+
+@pytest.mark.parametrize(("begun", "fields"), [("", {}), ("one", {"tools": [TOOL]}), ("one", {"n": 2})])
+async def test_does_not_go_on_with_anything_else(begun: str, fields: dict[str, Any]) -> None:
+    """Nothing, a call, several answers: no."""
+    request = ChatRequest.parse({"messages": [{"role": "user", "content": "one two three"}], **fields})
+
+    assert Echo(Options("echo")).continuation(request, begun) is None

@@ -289,7 +289,11 @@ class Exchange:
         self.call.trace.steps.append(self._step(outcome))
         for settles in self._held:
             settles.settle(outcome)
-        crossed = self._source.crossed if self._source is not None else 0
+        source = self._source
+        if isinstance(source, WireSource) and source.skipped is not None:
+            placed(source.skipped, self.target, self._key)
+            self.call.trace.warnings.append(f"one event of {self.target} made no sense and was skipped")
+        crossed = source.crossed if source is not None else 0
         if crossed:
             LOG.warning(
                 "%s: %d events named another answer than the first; it may be another request's", self.target, crossed

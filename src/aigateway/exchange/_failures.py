@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 from ..errors import REMEDIES, Kind, ProviderError, Remedy, Scope, Vendor, WireError
 from ..secrets import Secret, mask
 from ..types import Target
 
-__all__ = ["BROKE", "from_bug", "from_wire", "placed"]
+__all__ = ["BROKE", "SAMPLE", "from_bug", "from_wire", "placed"]
+
+LOG = logging.getLogger("aigateway.exchange")
+# Bytes kept of what could not be read, before they are masked and cut for the log.
+SAMPLE = 1024
 
 # The connection broke after the request was sent and before content: it may have been billed.
 BROKE = Remedy(True, "no", "yes", "ok", Scope.MODEL, "maybe")
@@ -20,6 +26,9 @@ def from_wire(error: WireError) -> ProviderError:
 
 def placed(error: ProviderError, target: Target, key: Secret | None) -> ProviderError:
     """Note where it happened, and take our key out of the vendor's words."""
+    if error.sample:
+        LOG.warning("%s sent what cannot be read: %s", target, mask(error.sample.decode("utf-8", "replace"), key))
+        error.sample = b""
     error.vendor = Vendor(error.vendor.status, *(word and mask(word, key, limit=128) for word in _words(error.vendor)))
     error.param = error.vendor.param
     error.args = (mask(error.message, key),)

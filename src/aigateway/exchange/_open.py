@@ -13,7 +13,7 @@ from ..secrets import Secret
 from ..transport import HTTPResponse, read_all, read_some
 from ..types import Call, ChatRequest, Chunk, HTTPRequest, Reply, Target, WireFailure, WireResponse
 from ._exchange import CLOSING, Exchange
-from ._failures import from_bug, from_wire, placed
+from ._failures import SAMPLE, from_bug, from_wire, placed
 from ._io import IO
 from ._source import LocalSource, WireSource, chunks_of
 from ._timer import Timer, expired
@@ -76,6 +76,7 @@ async def _ask(exchange: Exchange, provider: Provider, request: HTTPRequest, io:
         response = await exchange.timer.within(left, lambda: io.transport.send(request, connect=connect))
         exchange.headers = response.headers
         if decoder is not None and 200 <= response.status < 300 and not _is_whole(response):
+            decoder.headers = response.headers
             await exchange.follow(WireSource(response, decoder))
             return
         left = until - io.clock.now()
@@ -99,8 +100,12 @@ async def _closing(response: HTTPResponse, timer: Timer, left: float, read: Call
 
 async def _whole(provider: Provider, asked: ChatRequest, response: HTTPResponse, io: IO) -> Reply:
     if 200 <= response.status < 300:
-        answer = WireResponse(response.status, response.headers, await read_all(response))
-        return _guarded(lambda: provider.decode(asked, answer))
+        answer = WireResponse(response.status, response.headers, await read_all(response), io.clock.wall())
+        try:
+            return _guarded(lambda: provider.decode(asked, answer))
+        except ProviderError as error:
+            error.sample = answer.body[:SAMPLE] if error.kind is Kind.PROTOCOL_ERROR else b""
+            raise
     failure = WireFailure(response.status, response.headers, await read_some(response), at=io.clock.wall())
     raise _guarded(lambda: provider.classify(failure))
 

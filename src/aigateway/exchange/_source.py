@@ -9,7 +9,7 @@ from ..errors import Kind, ProviderError, WireError
 from ..providers import StreamDecoder
 from ..transport import HTTPResponse, SSEDecoder
 from ..types import Chunk, Reply, Usage
-from ._failures import from_bug
+from ._failures import SAMPLE, from_bug
 
 __all__ = ["LocalSource", "Source", "WireSource", "chunks_of"]
 
@@ -44,8 +44,9 @@ class WireSource:
         self._response = response
         self._decoder = decoder
         self._events = SSEDecoder()
-        self._malformed = 0
+        self.skipped: ProviderError | None = None  # the one event that made no sense
         self._reusable = False
+        self._more = False  # came after the end marker
         self.ended = False
 
     @property
@@ -71,22 +72,24 @@ class WireSource:
                 raise from_bug(error) from error
             self.ended = self._reusable = True
             return chunks
-        for event in self._events.feed(data):
+        events = self._events.feed(data)
+        for number, event in enumerate(events, 1):
             try:
                 chunks.extend(self._decoder.feed(event))
             except ProviderError as error:
+                error.sample = event.data[:SAMPLE] if error.kind is Kind.PROTOCOL_ERROR else b""
                 self._tolerate(error, committed or any(chunk.has_content for chunk in chunks), chunks)
             except Exception as error:
                 self._tolerate(from_bug(error), False, chunks)
             if self._decoder.done:
-                self.ended = True
+                self.ended, self._more = True, number < len(events)
                 break
         return chunks
 
     def _tolerate(self, error: ProviderError, committed: bool, chunks: list[Chunk]) -> None:
         """Skip one event that makes no sense among good ones; what came before a real error is not lost."""
-        if error.kind is Kind.PROTOCOL_ERROR and committed and not self._malformed:
-            self._malformed += 1
+        if error.kind is Kind.PROTOCOL_ERROR and committed and self.skipped is None:
+            self.skipped = error
             return
         raise Broken(chunks, error) if chunks else error
 
@@ -96,7 +99,7 @@ class WireSource:
 
     async def finish(self) -> None:
         """Read the end of the body after the end marker; data instead means the connection is not trusted again."""
-        self._reusable = self._reusable or not await self._response.read()
+        self._reusable = self._reusable or not (self._more or await self._response.read())
 
 
 class Broken(Exception):

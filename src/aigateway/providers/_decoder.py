@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-
-from pydantic_core import from_json
 
 from ..errors import Kind, ProviderError
 from ..types import Chunk, Event, Usage, WireFailure
 from ._dialect import Dialect
-from ._shape import check_finish, check_message
+from ._shape import WITHHELD, check_finish, check_index, check_message, nonsense, read_object
 from ._usage import read_usage
 
 __all__ = ["ChatDecoder"]
+
+# What must have been said before a content filter's end is an end, not a refusal.
+SAID = ("content", "reasoning_content", "tool_calls", "refusal")
 
 
 class ChatDecoder:
@@ -21,17 +22,22 @@ class ChatDecoder:
 
     Usage is taken wherever the vendor puts it and given once, in OpenAI's way: as an extra last
     chunk without choices. Chunks that need no change keep the vendor's bytes. A subclass says
-    what else its vendor does in `fix_delta`.
+    what else its vendor does in `fix_delta`. `crossed` counts events under another id than the
+    first.
     """
 
     def __init__(self, dialect: Dialect, classify: Callable[[WireFailure], ProviderError]) -> None:
         self.dialect = dialect
         self.classify = classify
+        self.headers: Mapping[str, str] = {}
         self.done = False
-        self._choices: dict[int, bool] = {}  # index -> has it a finish reason?
+        self.crossed = 0
         self.usage: Usage | None = None
         self._usage_body: dict[str, Any] | None = None
+        self._choices: dict[int, bool] = {}  # index -> has it a finish reason?
+        self._over = self._said = False
         self._last: dict[str, Any] = {}
+        self._id: Any = None
 
     @property
     def finished(self) -> bool:
@@ -40,18 +46,15 @@ class ChatDecoder:
 
     def feed(self, event: Event) -> Iterable[Chunk]:
         """Read one event. Raises ProviderError: an error event, or one that makes no sense."""
+        if self.done:
+            return ()
         data = event.data
         if data == b"[DONE]":
             self.done = True
             return self._close()
         if not data.strip():
             return ()
-        try:
-            body = from_json(data, allow_inf_nan=False)
-        except ValueError:
-            raise ProviderError(Kind.PROTOCOL_ERROR, "an event of the stream is not JSON") from None
-        if not isinstance(body, dict):
-            raise ProviderError(Kind.PROTOCOL_ERROR, "an event of the stream is not a JSON object")
+        body = read_object(data, "an event of the stream")
         if event.name == "error" or body.get("error"):
             raise self.failure(body)
         return self.read(body, None if b"\n" in data else data)
@@ -63,20 +66,25 @@ class ChatDecoder:
     def read(self, body: dict[str, Any], raw: bytes | None) -> Iterable[Chunk]:
         """Turn one object into a chunk; `raw` is its JSON as it came."""
         counted = "usage" in body
-        if body.get("usage") is not None and self._take_usage(body):
+        if body.get("usage") is not None:
+            self._take_usage(body)
             raw = None
         choices = body.get("choices")
         if not choices:
             if choices is None and not counted:
-                raise ProviderError(Kind.PROTOCOL_ERROR, "an event of the stream has no choices")
+                raise self.failure(body) if "message" in body else nonsense("an event of the stream has no choices")
             return ()
         if not isinstance(choices, list):
-            raise ProviderError(Kind.PROTOCOL_ERROR, "choices is not a list")
+            raise nonsense("choices is not a list")
+        if self._over:
+            body["choices"] = [choice for choice in choices if not self._is_over(choice)]
+            if len(body["choices"]) < len(choices):
+                choices, raw = body["choices"], None
         for choice in choices:
             if self._read_choice(choice):
                 raw = None
-        self._last = body
-        return (Chunk(body, raw=raw),)
+        self._note(body)
+        return (Chunk(body, raw=raw),) if choices else ()
 
     def fix_delta(self, delta: dict[str, Any]) -> bool:
         """Bring a delta into OpenAI's shape; tell whether anything was changed."""
@@ -88,38 +96,48 @@ class ChatDecoder:
 
     def failure(self, body: dict[str, Any]) -> ProviderError:
         """Classify an error that came inside the stream."""
-        inner = body.get("error")
-        status = inner.get("status_code", inner.get("http_code")) if isinstance(inner, dict) else None
-        text = str(status) if isinstance(status, int | str) else ""
-        known = len(text) == 3 and text.isascii() and text.isdigit()
-        return self.classify(WireFailure(int(text) if known else 500, event=body))
+        return self.classify(WireFailure(200, self.headers, event=body))
+
+    def _is_over(self, choice: object) -> bool:
+        """Tell whether a choice has ended before: what is said after its end is not part of the answer."""
+        return isinstance(choice, dict) and self._choices.get(check_index(choice), False)
 
     def _read_choice(self, choice: object) -> bool:
         """Check and fix one choice; tell whether it was changed."""
         if not isinstance(choice, dict):
-            raise ProviderError(Kind.PROTOCOL_ERROR, "a choice is not an object")
+            raise nonsense("a choice is not an object")
         changed = False
         delta = choice.get("delta")
         if not isinstance(delta, dict):
             if delta is not None:
-                raise ProviderError(Kind.PROTOCOL_ERROR, "a delta is not an object")
+                raise nonsense("a delta is not an object")
             delta, changed = {}, True
             choice["delta"] = delta
         changed = self.fix_delta(delta) or changed
         check_message(delta)
-        index = choice.get("index", 0)
-        if type(index) is not int:
-            raise ProviderError(Kind.PROTOCOL_ERROR, "the index of a choice is not a number")
-        self._choices[index] = bool(check_finish(choice, self.dialect)) or self._choices.get(index, False)
+        index, finish = check_index(choice), check_finish(choice, self.dialect)
+        self._said = self._said or any(delta.get(name) for name in SAID)
+        if finish == "content_filter" and not self._said:
+            raise ProviderError(Kind.CONTENT_POLICY, WITHHELD)
+        if finish or index not in self._choices:
+            self._choices[index] = bool(finish)
+            self._over = self._over or bool(finish)
         return changed
 
-    def _take_usage(self, body: dict[str, Any]) -> bool:
-        """Keep reported usage for the end; tell whether the chunk had any."""
+    def _take_usage(self, body: dict[str, Any]) -> None:
+        """Keep reported usage for the end; the last that makes sense counts."""
         found = body.pop("usage")
         usage = read_usage(found)
         if usage is not None:
             self.usage, self._usage_body = usage, found
-        return True
+
+    def _note(self, body: dict[str, Any]) -> None:
+        """Count an event that names another answer than the first: it may be somebody else's."""
+        named = body.get("id")
+        if named and named != self._id:
+            self.crossed += bool(self._id)
+            self._id = self._id or named
+        self._last = body
 
     def _close(self) -> Iterable[Chunk]:
         if not self.finished:

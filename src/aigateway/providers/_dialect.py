@@ -19,7 +19,8 @@ class Dialect:
     `rename` maps our field names to the vendor's; `drop` and `message_drop` list fields it
     refuses; `roles` maps roles it does not know; `defaults` are sent unless the caller set them.
     `reasoning` names the field its answers carry thoughts in. `finish_failures` are finish
-    reasons that mean the answer failed. `errors` is its error table, first match wins.
+    reasons that mean the answer failed. `errors` is its error table, first match wins. `prefill` says that it
+    goes on with an assistant's message that stands last.
     """
 
     base_url: str
@@ -35,3 +36,4 @@ class Dialect:
     finish_failures: Mapping[str, Kind] = field(default_factory=dict)
     errors: Sequence[Rule] = ()
     asks_usage: bool = True
+    prefill: bool = False

@@ -7,6 +7,7 @@ A vendor without quirks is a `Dialect`; a vendor with quirks overrides `adapt` (
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from pydantic_core import from_json, to_json
@@ -19,7 +20,7 @@ from ._decoder import ChatDecoder
 from ._dialect import Dialect
 from ._models_file import load_models
 from ._provider import Options
-from ._shape import check_finish, check_message
+from ._shape import WITHHELD, check_finish, check_index, check_message, nonsense, read_object
 from ._usage import read_usage
 
 __all__ = ["OpenAICompatible"]
@@ -27,9 +28,14 @@ __all__ = ["OpenAICompatible"]
 # What every OpenAI-compatible vendor means by these, whatever else it says.
 COMMON_RULES = (
     Rule(Kind.CONTEXT_LENGTH, code="context_length_exceeded"),
-    Rule(Kind.CONTEXT_LENGTH, status=400, message=r"maximum context length|context window"),
+    *(Rule(Kind.CONTEXT_LENGTH, status=status, message=r"context (?:length|window)") for status in (200, 400)),
     Rule(Kind.MODEL_NOT_FOUND, code="model_not_found"),
     Rule(Kind.INSUFFICIENT_FUNDS, code="insufficient_quota"),
+    Rule(Kind.REQUEST_TOO_LARGE, status=429, message="request too large"),
+    Rule(Kind.CONTENT_POLICY, code="content_policy_violation"),
+    Rule(Kind.CONTENT_POLICY, status=403, message="moderation|guardrail|input was flagged"),  # OpenRouter
+    Rule(Kind.OVERLOADED, code="provider_overloaded"),  # OpenRouter
+    Rule(Kind.OVERLOADED, code="provider_unavailable"),  # OpenRouter
 )
 
 
@@ -74,6 +80,8 @@ class OpenAICompatible:
                 options = body.get("stream_options")
                 body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
         notes: list[str] = []
+        if not self.dialect.asks_usage and body.pop("stream_options", None) is not None:
+            notes.append(f"stream_options was dropped: {self.name} refuses it")
         self._apply_table(body, notes)
         self.adapt(body, target, notes)
         headers = self._headers(key, request.stream)
@@ -127,27 +135,33 @@ class OpenAICompatible:
             "user-agent": f"aigateway/{__version__}",
         }
 
+    def continuation(self, request: ChatRequest, text: str) -> ChatRequest | None:
+        """Ask to go on after `text`, the answer so far; None where this vendor or this request cannot."""
+        asked = {**request.body, **request.extra.get(self.name, {})}
+        if not (self.dialect.prefill and text and _is_plain(asked) and request.messages[-1]["role"] != "assistant"):
+            return None
+        messages = [*request.messages, {"role": "assistant", "content": text}]
+        return replace(request, body={**request.body, "messages": messages})
+
     # -- answers ----------------------------------------------------------------------------
 
     def decode(self, request: ChatRequest, response: WireResponse) -> Reply:
         """Read a whole chat completion. Raises ProviderError for every failure, inside 200 too."""
-        failure = WireFailure(response.status, response.headers, response.body)
+        failure = WireFailure(response.status, response.headers, response.body, at=response.at)
         if not 200 <= response.status < 300:
             raise self.classify(failure)
-        try:
-            body = from_json(response.body, allow_inf_nan=False)
-        except ValueError:
-            raise ProviderError(Kind.PROTOCOL_ERROR, "the answer is not JSON") from None
-        if not isinstance(body, dict):
-            raise ProviderError(Kind.PROTOCOL_ERROR, "the answer is not a JSON object")
+        body = read_object(response.body, "the answer")
         if self.failed(body):
-            raise self.classify(WireFailure(response.status, response.headers, event=body))
+            raise self.classify(WireFailure(response.status, response.headers, event=body, at=response.at))
         for choice in body["choices"]:
             self._read_choice(choice)
         if not body["choices"]:
-            raise ProviderError(Kind.PROTOCOL_ERROR, "the answer has no choices")
+            raise nonsense("the answer has no choices")
         body.setdefault("object", "chat.completion")
-        return Reply(body, read_usage(body.get("usage")) or Usage(), provider=self.name)
+        usage = read_usage(body.get("usage"))
+        if usage is None:
+            body.pop("usage", None)  # nobody is shown figures we do not believe
+        return Reply(body, usage or Usage(), provider=self.name)
 
     def failed(self, body: Mapping[str, Any]) -> bool:
         """Tell whether a whole body inside a 200 is a failure."""
@@ -155,13 +169,14 @@ class OpenAICompatible:
 
     def _read_choice(self, choice: object) -> None:
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
-            raise ProviderError(Kind.PROTOCOL_ERROR, "a choice has no message")
+            raise nonsense("a choice has no message")
         message = choice["message"]
         self.fix_message(message)
         check_message(message)
+        check_index(choice)
         finish = check_finish(choice, self.dialect)
         if finish == "content_filter" and not message.get("content") and not message.get("tool_calls"):
-            raise ProviderError(Kind.CONTENT_POLICY, "the vendor's content filter withheld the answer")
+            raise ProviderError(Kind.CONTENT_POLICY, WITHHELD)
 
     def fix_message(self, message: dict[str, Any]) -> None:
         """Bring a message into OpenAI's shape; reasoning becomes `reasoning_content`."""
@@ -180,7 +195,7 @@ class OpenAICompatible:
             rows = from_json(response.body)["data"]
             return [row["id"] for row in rows if isinstance(row["id"], str)]
         except (ValueError, KeyError, TypeError, IndexError):
-            raise ProviderError(Kind.PROTOCOL_ERROR, "the list of models makes no sense") from None
+            raise nonsense("the list of models makes no sense") from None
 
     def decoder(self, request: ChatRequest) -> ChatDecoder:
         """Start reading a stream."""
@@ -191,3 +206,9 @@ class OpenAICompatible:
     def classify(self, failure: WireFailure) -> ProviderError:
         """Say what a failure means by this vendor's table, then by OpenAI's, then by status."""
         return classify(failure, read_error(failure), self._rules)
+
+
+def _is_plain(asked: Mapping[str, Any]) -> bool:
+    """Tell whether one plain text was asked for: half a tool call or half an object cannot be gone on with."""
+    several = asked.get("n", 1) != 1 or asked.get("tools") or asked.get("functions")
+    return not several and asked.get("response_format") in (None, {"type": "text"})

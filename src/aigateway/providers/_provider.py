@@ -29,10 +29,11 @@ class Options:
 class StreamDecoder(Protocol):
     """Turn one stream's events into chunks; knows this vendor's terminal marker.
 
-    `done` is true after the terminal marker: nothing that follows counts. `usage` is what the
-    vendor reported so far.
+    `headers` are those the stream came with. `done` is true after the terminal marker: nothing that
+    follows counts. `usage` is what the vendor reported so far.
     """
 
+    headers: Mapping[str, str]
     done: bool
     usage: Usage | None
 
@@ -44,7 +45,11 @@ class StreamDecoder(Protocol):
 
 
 class Provider(Protocol):
-    """Encode requests, decode answers and classify failures of one vendor."""
+    """Encode requests, decode answers and classify failures of one vendor.
+
+    Optional, for both kinds of provider: `continuation(request, text) -> ChatRequest | None`, the
+    request that makes it go on after `text`.
+    """
 
     name: str
     operations: frozenset[str]

@@ -8,6 +8,9 @@ from ..types import Usage
 
 __all__ = ["read_usage"]
 
+# More tokens than any answer has.
+MOST = 10**9
+
 
 def read_usage(value: object) -> Usage | None:
     """Read OpenAI's usage object and its dialects.
@@ -18,23 +21,32 @@ def read_usage(value: object) -> Usage | None:
     if not isinstance(value, dict):
         return None
     prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
-    if not prompt and not completion:
+    if prompt < 0 or completion < 0 or not (prompt or completion):
         return None
     details, parts = _object(value, "prompt_tokens_details"), _object(value, "completion_tokens_details")
-    cached = _count(details.get("cached_tokens")) or _count(value.get("prompt_cache_hit_tokens"))
-    written = _count(details.get("cache_write_tokens"))
+    cached = _part(details.get("cached_tokens"), prompt) or _part(value.get("prompt_cache_hit_tokens"), prompt)
     return Usage(
         input=prompt,
         output=completion,
-        cached=min(cached, prompt),
-        cache_write=min(written, prompt - min(cached, prompt)),
-        reasoning=min(_count(parts.get("reasoning_tokens")), completion),
+        cached=cached,
+        cache_write=_part(details.get("cache_write_tokens"), prompt - cached),
+        reasoning=_part(parts.get("reasoning_tokens"), completion),
         source="reported",
     )
 
 
 def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    """Give a count, 0 where there is none, -1 for what cannot be one."""
+    if value is None:
+        return 0
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= MOST else -1
+
+
+def _part(value: object, whole: int) -> int:
+    """Give a part of a count; never more than the whole."""
+    return max(0, min(_count(value), whole))
 
 
 def _object(value: dict[str, Any], name: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 __all__ = ["Breaker"]
 
 IN_A_ROW = 5
@@ -14,23 +16,29 @@ class Breaker:
     It only counts. The rest itself, its probation included, is kept with all others in `state`.
     """
 
-    __slots__ = ("_bad", "_good", "_row", "_when")
+    __slots__ = ("_bad", "_failed", "_good", "_row", "_when")
 
     def __init__(self) -> None:
         self._row = 0
+        self._failed = -inf
         self._good = [0] * SECONDS
         self._bad = [0] * SECONDS
         self._when = [-SECONDS] * SECONDS
 
-    def succeeded(self, now: float) -> None:
-        """Count an answer."""
+    def succeeded(self, now: float) -> bool:
+        """Count an answer; tell whether the target has to rest: it may be the twentieth call of which half failed."""
         self._row = 0
         self._good[self._slot(now)] += 1
+        return now - self._failed < SECONDS and self._has_to_rest(now)
 
     def failed(self, now: float) -> bool:
         """Count a failure; tell whether the target has to rest, and begin anew if so."""
         self._row += 1
+        self._failed = now
         self._bad[self._slot(now)] += 1
+        return self._has_to_rest(now)
+
+    def _has_to_rest(self, now: float) -> bool:
         if self._row >= IN_A_ROW or self._too_many(now):
             self.__init__()  # type: ignore[misc]  # what led to a rest does not count again after it
             return True

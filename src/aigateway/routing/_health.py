@@ -90,7 +90,8 @@ class Health:
         """Note how a call ended, and let what failed rest."""
         self.memory.end(target, outcome)
         if outcome.state == "complete":
-            self._breaker(target).succeeded(now)
+            if self._breaker(target).succeeded(now):
+                self.memory.rests.put(_names(target)[0], "open", Kind.SERVER_ERROR, now)
             self.budgets[target.provider].refund(paid)
             return
         error = outcome.error

@@ -28,11 +28,12 @@ class HTTPRequest:
 
 
 class WireResponse(NamedTuple):
-    """A whole answer. Header names are lower-case."""
+    """A whole answer. Header names are lower-case; `at` is seconds since the epoch when it was received."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
+    at: float = 0.0
 
 
 class Event(NamedTuple):

@@ -8,8 +8,9 @@ from typing import Any
 
 from aigateway.errors import Kind, ProviderError, Remedy
 from aigateway.plugins import ProviderRecord, hookimpl
-from aigateway.providers import ChatDecoder, Dialect, OpenAICompatible, Rule
-from aigateway.types import ChatRequest, Chunk, Reply, Target, WireResponse
+from aigateway.providers import ChatDecoder, Dialect, OpenAICompatible, Options, Rule
+from aigateway.secrets import Secret
+from aigateway.types import ChatRequest, Chunk, HTTPRequest, Reply, Target, WireResponse
 
 __all__ = ["DeepSeek", "aigateway_providers"]
 
@@ -17,6 +18,7 @@ __all__ = ["DeepSeek", "aigateway_providers"]
 EFFORTS = {"minimal": "low", "medium": "high", "xhigh": "high", "ultra": "max"}
 # What other vendors' assistants leave in a history.
 FOREIGN = frozenset({"reasoning", "reasoning_details"})
+OFF = {"type": "disabled"}
 SILENCE = "the vendor closed the connection before it began to answer"
 
 
@@ -32,8 +34,12 @@ class DeepSeekDecoder(ChatDecoder):
 
 
 class DeepSeek(OpenAICompatible):
-    """Speak to DeepSeek."""
+    """Speak to DeepSeek.
 
+    A call that is cancelled is not billed on (openrouter.ai/docs, stream cancellation).
+    """
+
+    cancel_stops_billing = True
     decoder_class = DeepSeekDecoder
     dialect = Dialect(
         base_url="https://api.deepseek.com",  # api-docs.deepseek.com, quick_start
@@ -44,16 +50,44 @@ class DeepSeek(OpenAICompatible):
         finish_failures={"insufficient_system_resource": Kind.OVERLOADED},
         # api-docs.deepseek.com, quick_start/error_codes, and bodies in user reports. `code` is
         # invalid_request_error in every one of them, 401 and 402 included, so it tells nothing.
+        # No status beside the words: they may come inside a stream, where there is none.
         errors=(
-            Rule(Kind.MODEL_NOT_FOUND, status=400, message="Model Not Exist"),
-            Rule(Kind.CONTENT_POLICY, status=400, message="Content Exists Risk"),
+            Rule(Kind.MODEL_NOT_FOUND, message="^Model Not Exist"),
+            Rule(Kind.CONTENT_POLICY, message="^Content Exists Risk"),
+            Rule(Kind.INSUFFICIENT_FUNDS, message="^Insufficient Balance"),
+            Rule(Kind.RATE_LIMIT, message="exceeds your concurrency limit"),
             Rule(
                 Kind.UNSUPPORTED_PARAM,
                 message="response_format type is unavailable",
                 remedy=Remedy(other_target="conditional"),
             ),
         ),
+        prefill=True,
     )
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        base = self.url.removesuffix(self.dialect.path).removesuffix("/v1").removesuffix("/beta")
+        self._beta = f"{base}/beta{self.dialect.path}"
+
+    def encode(self, request: ChatRequest, key: Secret, target: Target) -> HTTPRequest:
+        """Write a chat request; a prefix is known under the beta address only."""
+        sent = super().encode(request, key, target)
+        if request.messages[-1].get("prefix") is True:
+            sent.url = self._beta
+        return sent
+
+    def continuation(self, request: ChatRequest, text: str) -> ChatRequest | None:
+        """Ask to go on after `text`, without more thinking; None where thinking was asked for."""
+        # api-docs.deepseek.com, guides/chat_prefix_completion: the last message has `prefix`. Thinking
+        # beside a prefix is not documented for V4; what was thought before the text is not repeated.
+        going_on = super().continuation(request, text)
+        asked = {**request.body, **request.extra.get(self.name, {})}
+        if going_on is None or asked.get("reasoning_effort", "none") != "none" or asked.get("thinking", OFF) != OFF:
+            return None
+        going_on.messages[-1]["prefix"] = True
+        going_on.body["thinking"] = OFF
+        return going_on
 
     def adapt(self, body: dict[str, Any], target: Target, notes: list[str]) -> None:
         """Name the user, fold the effort, repair the history."""

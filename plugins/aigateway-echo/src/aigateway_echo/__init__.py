@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -32,6 +33,13 @@ class Echo:
         """List `echo`, which costs nothing."""
         free = Price(since=date(2026, 1, 1), input=0, output=0)
         return (ModelInfo("echo", self.name, abilities=frozenset({"chat", "tools"}), prices=(free,)),)
+
+    def continuation(self, request: ChatRequest, text: str) -> ChatRequest | None:
+        """Ask to go on after `text`; None where the answer is a call, or there are several."""
+        if not text or pick_call(request.body) or request.body.get("n", 1) != 1:
+            return None
+        messages = [*request.messages, {"role": "assistant", "content": text}]
+        return replace(request, body={**request.body, "messages": messages})
 
     async def answer(self, request: ChatRequest, target: Target) -> Reply | AsyncIterator[Chunk]:
         """Give the reply, or its chunks word by word."""

@@ -25,9 +25,10 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def answer_text(messages: Sequence[Mapping[str, Any]]) -> str:
-    """Find what to say back."""
+    """Find what to say back; an assistant's message that stands last is its beginning, and not said again."""
     said = (text_of(message) for message in reversed(messages) if message["role"] == "user")
-    return next(said, "") or "This is the echo provider, not a model: it says back the last user message."
+    text = next(said, "") or "This is the echo provider, not a model: it says back the last user message."
+    return text.removeprefix(text_of(messages[-1])) if messages[-1]["role"] == "assistant" else text
 
 
 def limit(text: str, body: Mapping[str, Any]) -> tuple[str, str]:

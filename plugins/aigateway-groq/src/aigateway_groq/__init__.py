@@ -13,7 +13,6 @@ from aigateway.types import Chunk, Target
 __all__ = ["Groq", "GroqDecoder", "aigateway_providers"]
 
 ORGANIZATION_BARRED = Remedy(False, "other_group", "yes", "disabled", Scope.QUOTA_GROUP)
-DAY_IS_USED_UP = Remedy(False, "other_group", "yes", "cooldown", Scope.QUOTA_GROUP)
 
 # console.groq.com/docs/errors, and bodies from issue threads (continuedev/continue#10920 and others). No status where
 # a code says enough: the same codes arrive inside a stream, where the status may be missing.
@@ -25,12 +24,11 @@ ERRORS = (
     Rule(Kind.TOOL_USE_FAILED, status=422),  # documented as often a hallucination of the model
     Rule(Kind.REQUEST_TOO_LARGE, status=413),  # its code is rate_limit_exceeded, and waiting never helps
     Rule(Kind.REQUEST_TOO_LARGE, code="rate_limit_exceeded", message="request too large"),
-    Rule(Kind.RATE_LIMIT, code="rate_limit_exceeded", message=r"\((?:TPD|RPD)\)", remedy=DAY_IS_USED_UP),
     Rule(Kind.RATE_LIMIT, code="rate_limit_exceeded"),
     Rule(Kind.PERMISSION, type="permissions_error"),
     Rule(Kind.MODEL_NOT_FOUND, code="model_decommissioned"),
-    Rule(Kind.CONTEXT_LENGTH, status=400, message="reduce the length of the messages"),
-    Rule(Kind.UNSUPPORTED_PARAM, status=400, message=r"property '[^']*' is unsupported|^'n' : number must be"),
+    Rule(Kind.CONTEXT_LENGTH, message="^Please reduce the length of the messages"),
+    Rule(Kind.UNSUPPORTED_PARAM, message=r"property '[^']*' is unsupported|^'n' : number must be"),
     Rule(Kind.BAD_REQUEST, status=424),  # the caller's own tool server failed
     Rule(Kind.OVERLOADED, status=498),  # flex tier: capacity_exceeded
     Rule(Kind.OVERLOADED, code="capacity_exceeded"),
@@ -69,12 +67,16 @@ class GroqDecoder(ChatDecoder):
 
     def fix_delta(self, delta: dict[str, Any]) -> bool:
         """Remove the `channel` of gpt-oss thoughts, which no client knows."""
-        marked = delta.pop("channel", None) is not None
+        marked = "channel" in delta
+        delta.pop("channel", None)
         return super().fix_delta(delta) or marked
 
 
 class Groq(OpenAICompatible):
-    """Speak to Groq."""
+    """Speak to Groq.
+
+    Cancelling does not stop billing (openrouter.ai/docs, stream cancellation).
+    """
 
     dialect = Dialect(
         base_url="https://api.groq.com/openai/v1",

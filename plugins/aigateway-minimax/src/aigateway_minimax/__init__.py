@@ -27,7 +27,10 @@ NEAR_ZERO = 0.01
 
 
 class MiniMax(OpenAICompatible):
-    """Speak to MiniMax."""
+    """Speak to MiniMax.
+
+    Cancelling does not stop billing (openrouter.ai/docs, stream cancellation).
+    """
 
     decoder_class = MiniMaxDecoder
     settings = frozenset({"api", "region"})

@@ -15,6 +15,8 @@ from ._thinking import ThinkSplitter
 
 __all__ = ["MiniMaxDecoder"]
 
+OPENING = 512
+
 
 class MiniMaxDecoder(ChatDecoder):
     """Read one chat stream of either endpoint; the vendor gives one answer, so there is one of each."""
@@ -22,7 +24,8 @@ class MiniMaxDecoder(ChatDecoder):
     def __init__(self, dialect: Dialect, classify: Callable[[WireFailure], ProviderError]) -> None:
         super().__init__(dialect, classify)
         self._tags = ThinkSplitter()
-        self._thoughts = ""
+        self._opening = ""  # how the thoughts began: enough to know them again
+        self._thought = 0  # how many characters they have so far
 
     def read(self, body: dict[str, Any], raw: bytes | None) -> Iterable[Chunk]:
         """Turn one object into a chunk OpenAI's clients know. Raises ProviderError for a `base_resp`."""
@@ -64,11 +67,12 @@ class MiniMaxDecoder(ChatDecoder):
         if "reasoning_details" not in delta:
             return False
         text = details_text(delta.pop("reasoning_details"))
-        if self._thoughts and len(text) > len(self._thoughts) and text.startswith(self._thoughts):
-            text = text[len(self._thoughts) :]
+        if self._opening and len(text) > self._thought and text.startswith(self._opening):
+            text = text[self._thought :]
         if text and not delta.get("reasoning_content"):
             delta["reasoning_content"] = text
-            self._thoughts += text
+            self._opening += text[: OPENING - len(self._opening)]
+            self._thought += len(text)
         return True
 
     def _take_tags(self, delta: dict[str, Any], *, last: bool) -> bool:
@@ -83,5 +87,6 @@ class MiniMaxDecoder(ChatDecoder):
         if isinstance(content, str) or text:
             delta["content"] = text
         if thoughts:
-            delta["reasoning_content"] = (delta.get("reasoning_content") or "") + thoughts
+            before = delta.get("reasoning_content")
+            delta["reasoning_content"] = (before if isinstance(before, str) else "") + thoughts
         return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 __all__ = ["ThinkSplitter", "split_thinking"]
 
 OPEN, CLOSE = "<think>", "</think>"
+# Blanks before a tag are not collected without end.
+MOST_BLANKS = 4096
 
 
 class ThinkSplitter:
@@ -43,7 +45,7 @@ class ThinkSplitter:
         seen = self._held.lstrip()
         if seen.startswith(OPEN):
             self._held, self._state = seen[len(OPEN) :], "inside"
-        elif not OPEN.startswith(seen):
+        elif not OPEN.startswith(seen) or len(self._held) > MOST_BLANKS:
             self._state = "content"
 
     def _inside(self) -> str:

@@ -39,7 +39,6 @@ ERRORS = (
     Rule(Kind.UNSUPPORTED_PARAM, code="unsupported_value"),
     Rule(Kind.UNSUPPORTED_PARAM, code="unknown_parameter"),
     Rule(Kind.CONTENT_POLICY, code="moderation_blocked"),  # general knowledge, not in the 2026 sources
-    Rule(Kind.CONTENT_POLICY, code="content_policy_violation"),  # as above
     Rule(Kind.OVERLOADED, code="server_is_overloaded"),
     Rule(Kind.OVERLOADED, type="service_unavailable_error"),
 )
@@ -56,8 +55,12 @@ LEAST_EFFORT = {"gpt-6.2-sol": "low"}
 
 
 class OpenAI(OpenAICompatible):
-    """Speak to OpenAI, and to proxies that behave like it."""
+    """Speak to OpenAI, and to proxies that behave like it.
 
+    A call that is cancelled is not billed on (openrouter.ai/docs, stream cancellation).
+    """
+
+    cancel_stops_billing = True
     # `max_tokens` gives 400 on o-series, GPT-5 and GPT-6 (vercel/ai); the new name works everywhere.
     dialect = Dialect(
         base_url="https://api.openai.com/v1",

@@ -12,6 +12,7 @@ from ._vendors import CREATED, DONE, Event, RefusalError, Response, StandIn, Str
 __all__ = ["DeepSeek"]
 
 ROLES = ("system", "user", "assistant", "tool", "latest_reminder")
+BETA = "/beta/chat/completions"
 BLANK = b"\n"
 COMMENT = b": keep-alive\n\n"
 ANY_ORIGIN = {"access-control-allow-credentials": "true"}
@@ -37,7 +38,7 @@ class DeepSeek(StandIn):
     name = "deepseek"
     title = "DeepSeek"
     base_path = ""
-    chat_paths = ("/chat/completions", "/v1/chat/completions")
+    chat_paths = ("/chat/completions", "/v1/chat/completions", BETA)
     models_paths = ("/models", "/v1/models")
     model_names = ("deepseek-flash", "deepseek-v4-pro")
     hidden_names = ("deepseek-v4-flash", "deepseek-v4-flash-vision-exp")  # accepted, not listed
@@ -56,6 +57,8 @@ class DeepSeek(StandIn):
         if chat.format == "json_object" and not any("json" in text_of(message).lower() for message in chat.messages):
             raise self._refused(NO_JSON)
         self._check_numbers(chat)
+        if "prefix" in chat.messages[-1]:
+            self._check_prefix(chat)
         if self._thinks(chat):
             self._check_thinking(chat)
 
@@ -69,6 +72,14 @@ class DeepSeek(StandIn):
                 kind = part.get("type") if isinstance(part, dict) else None
                 if kind != "text":
                     raise ValueError(f"messages[{index}]: unknown variant `{kind}`, expected `text`")
+
+    def _check_prefix(self, chat: Chat) -> None:
+        if chat.path != BETA:
+            raise self._refused('prefix is only available when using beta api (set base_url="<address>/beta")')
+        if chat.messages[-1]["role"] != "assistant":
+            raise self._refused("prefix is only available for the last message, of the role assistant")
+        if self._thinks(chat):
+            raise self._refused("prefix is not available in thinking mode")  # not documented: the stricter guess
 
     def _check_numbers(self, chat: Chat) -> None:
         most = chat.number("max_tokens")

@@ -14,7 +14,7 @@ from pydantic_core import from_json, to_json
 
 from ._schema import example
 
-__all__ = ["Chat", "Speech", "ToolCall", "pieces", "speak", "text_of"]
+__all__ = ["Chat", "Speech", "ToolCall", "follows", "pieces", "speak", "text_of"]
 
 QUOTE = 200
 LEAST_PIECES = 8
@@ -82,6 +82,12 @@ class Chat:
         """The `type` of the response format, None without one."""
         found = self.body.get("response_format")
         return found.get("type") if isinstance(found, Mapping) else None
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of the answer, where the caller gave one; empty without."""
+        last = self.messages[-1]
+        return text_of(last) if last.get("prefix") is True else ""
 
     def number(self, name: str) -> float | None:
         """Give a numeric parameter. Raises ValueError if it is something else."""
@@ -153,7 +159,8 @@ def speak(chat: Chat, title: str, *, reasons: bool, limit: float | None, structu
     call = _call(chat)
     text: tuple[str, ...] = ()
     if call is None:
-        text = pieces(_structured(chat, title) if structured else _greeting(chat, title))
+        said = _structured(chat, title) if structured else _greeting(chat, title)
+        text = pieces(follows(said, chat.prefix) if chat.prefix else said)
     reasoning = pieces(REASONING) if reasons else ()
     finish = "stop" if call is None else "tool_calls"
     if limit is not None and call is None and len(text) + len(reasoning) > limit:
@@ -162,6 +169,15 @@ def speak(chat: Chat, title: str, *, reasons: bool, limit: float | None, structu
         if len(text) > most - len(reasoning):
             text, finish = text[: most - len(reasoning)], "length"
     return Speech(chat.model, text, reasoning, call, finish, _prompt_tokens(chat))
+
+
+def follows(text: str, prefix: str) -> str:
+    """Give what of `text` goes on after `prefix`: after the longest end of it that is in there."""
+    if text.startswith(prefix):
+        return text[len(prefix) :]
+    end = prefix[-QUOTE:]
+    ends = (text.partition(end[start:]) for start in range(len(end)))
+    return next((after for _, found, after in ends if found), text)
 
 
 def pieces(text: str) -> tuple[str, ...]:
