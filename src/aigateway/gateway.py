@@ -19,8 +19,8 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.to_thread
 
-from .errors import GatewayError, RequestError
-from .exchange import IO, Chunks, Exchange, answered, open_exchange, race, timer_for
+from .errors import GatewayError, ProviderError, RequestError
+from .exchange import IO, NO_KEY, Chunks, Exchange, answered, open_exchange, probe, race, timer_for
 from .guards import GuardStack
 from .keys import Wanted
 from .parts import build
@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     import httpx2
 
     from .config import Settings
-    from .keys import Key
+    from .keys import Key, Ring
+    from .secrets import Secret
 
 __all__ = ["Chunks", "Gateway", "SystemClock"]
 
@@ -167,6 +168,33 @@ class Gateway:
         )
         call.timeout = min(timeout or self._timeouts.total, self._timeouts.total)
         return call
+
+    def keys(self) -> list[dict[str, Any]]:
+        """Tell about every vendor key, without showing one."""
+        return [{"provider": name, **key} for name, ring in self.parts.rings.items() for key in ring.listing()]
+
+    async def verify_keys(self, provider: str | None = None) -> list[dict[str, Any]]:
+        """Ask each vendor whether it takes our keys; `result` is `good`, or the kind of failure and why."""
+        found = []
+        for name in [provider] if provider else self.parts.rings:
+            for key in self._ring(name).keys:
+                try:
+                    await self.verify_key(name, key.secret)
+                    result = "good"
+                except ProviderError as error:
+                    result = f"{error.kind}: {error.message}"
+                found.append({"provider": name, "id": key.id, "result": result})
+        return found
+
+    async def verify_key(self, provider: str, secret: Secret | None) -> None:
+        """Ask one vendor whether it takes a key. Raises ProviderError."""
+        self._ring(provider)
+        await probe(self.parts.providers[provider], secret or NO_KEY, self._opened())
+
+    def _ring(self, provider: str) -> Ring:
+        if provider not in self.parts.rings:
+            raise RequestError(f"there is no provider {provider!r}. There is: {', '.join(self.parts.rings)}.")
+        return self.parts.rings[provider]
 
     # -- the four functions -----------------------------------------------------------------
 

@@ -46,11 +46,8 @@ class Tokens:
         except ImportError:
             raise ConfigurationError("callers.jwt needs the package pyjwt. Install aigateway[jwt].") from None
         names = frozenset(claims.algorithms)
-        if (
-            (secret is None) == (keys is None)
-            or not names
-            or not names <= (ASYMMETRIC if secret is None else SYMMETRIC)
-        ):
+        allowed = ASYMMETRIC if secret is None else SYMMETRIC
+        if (secret is None) == (keys is None) or not names or not names <= allowed:
             raise ConfigurationError(
                 "callers.jwt takes a secret with HS256, HS384 or HS512, or a JWKS (file or URL) with RS, PS, ES or "
                 "EdDSA algorithms. Name only algorithms of one sort: a mixture lets tokens be forged."
@@ -80,7 +77,7 @@ class Tokens:
                 if isinstance(key, dict) and key["kty"] != "oct" and "d" not in key and key.get("use", "sig") == "sig":
                     jwk = self._jwt.PyJWK(key)
                     found[str(key["kid"])] = jwk if "alg" in key else jwk.key
-            except Exception:  # noqa: S112, PERF203  # whatever a library says of somebody else's key
+            except Exception:  # noqa: S112  # whatever a library says of somebody else's key
                 continue
         self._keys = found
 

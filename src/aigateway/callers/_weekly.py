@@ -55,6 +55,10 @@ class WeeklyKeys:
         monday = moment.date() - timedelta(days=moment.weekday())
         return datetime.combine(monday + timedelta(days=7), datetime.min.time(), UTC)
 
+    def days_left(self, at: float) -> int:
+        """Count the days the key of `at` is valid for, the last one too."""
+        return -int((at - self.ends(at).timestamp()) // 86_400)
+
     def claims(self, key: str) -> bool:
         """Tell whether a key is written like one of these."""
         return well_spelled(key, PREFIXES)

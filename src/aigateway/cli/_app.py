@@ -15,7 +15,7 @@ import typer
 
 from ..config import read_dotenv
 from ..errors import ConfigurationError, GatewayError, NoAnswer, ProviderError, RequestError
-from . import _ask, _check, _demo, _models, _plugins, _sandbox, _serve
+from . import _ask, _callers, _check, _demo, _keys, _models, _plugins, _sandbox, _serve
 
 __all__ = ["app", "run"]
 
@@ -33,6 +33,8 @@ app.command("sandbox")(_sandbox.sandbox)
 app.command("models")(_models.models)
 app.command("plugins")(_plugins.plugins)
 app.command("check")(_check.check)
+app.add_typer(_keys.app, name="keys")
+app.add_typer(_callers.app, name="callers")
 
 
 def _version(wanted: bool) -> None:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
+from urllib.error import HTTPError, URLError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import anyio
 import typer
 
 from ..config import Settings, load
-from ..errors import RequestError
+from ..errors import GatewayError, RequestError
 from ..gateway import Gateway
 
 __all__ = [
     "AsJSON",
     "Config",
+    "Url",
     "UseSandbox",
     "allowed_plugins",
+    "ask_server",
     "gateway_for",
     "refuse_both",
     "run_async",
@@ -29,6 +34,9 @@ __all__ = [
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="A configuration file.", show_default=False)]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 UseSandbox = Annotated[bool, typer.Option("--sandbox", help="Use local stand-in vendors; no key, nothing leaves here.")]
+Url = Annotated[
+    str | None, typer.Option("--url", help="A running server, such as http://127.0.0.1:8000.", show_default=False)
+]
 T = TypeVar("T")
 
 
@@ -73,3 +81,28 @@ async def gateway_for(config: Path | None, *, sandbox: bool) -> AsyncIterator[Ga
 
     async with Sandbox() as standins, Gateway(sandbox_settings(standins)) as gateway:
         yield gateway
+
+
+class _Stay(HTTPRedirectHandler):
+    """Follow no redirect: the operator's key is for that server only."""
+
+    def redirect_request(self, *args: Any) -> None:
+        """Give nothing to go to."""
+
+
+def ask_server(url: str, method: str, path: str) -> dict[str, Any]:
+    """Ask a running server's operator routes, with the key in AI_GATEWAY_ADMIN_API_KEY (or ADMIN_API_KEY)."""
+    if not url.startswith(("http://", "https://")):
+        raise RequestError("--url must begin with http:// or https://.")
+    key = os.environ.get("AI_GATEWAY_ADMIN_API_KEY") or os.environ.get("ADMIN_API_KEY") or ""
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    request = Request(url.rstrip("/").removesuffix("/v1") + path, headers=headers, method=method)  # noqa: S310  # checked
+    try:
+        with build_opener(_Stay).open(request, timeout=10) as answer:
+            return dict(json.load(answer))
+    except HTTPError as error:
+        hint = " Set AI_GATEWAY_ADMIN_API_KEY to an operator's key." if error.code in {401, 403} else ""
+        raise GatewayError(f"the server at {url} answered {error.code}.{hint}") from None
+    except (URLError, ValueError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise GatewayError(f"the server at {url} cannot be asked: {reason}. Is it running there?") from None

@@ -5,6 +5,6 @@ from ._records import API_VERSION, GuardRecord, ProviderRecord, RotationRecord, 
 from ._registry import Plugin, Registry
 
 __all__ = [
-    "API_VERSION", "GuardRecord", "Plugin", "ProviderRecord", "Registry", "RotationRecord", "SecretsRecord", "StateRecord",
-    "hookimpl",
+    "API_VERSION", "GuardRecord", "Plugin", "ProviderRecord", "Registry", "RotationRecord", "SecretsRecord",
+    "StateRecord", "hookimpl",
 ]  # fmt: skip  # a list of names

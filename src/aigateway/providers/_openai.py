@@ -57,6 +57,7 @@ class OpenAICompatible:
             raise ConfigurationError(
                 f"providers.{options.name}.base_url must begin with https:// or http://, not {base_url[:40]!r}."
             )
+        self.base_url = base_url
         self.url = base_url + self.dialect.path
         self._heads: dict[tuple[Secret, bool], dict[str, str | Secret]] = {}
         self._rules = (*self.dialect.errors, *COMMON_RULES)
@@ -185,6 +186,10 @@ class OpenAICompatible:
             message["reasoning_content"] = message.pop(name)
         message.setdefault("content", None)
         message.setdefault("role", "assistant")
+
+    def listing(self, key: Secret) -> HTTPRequest:
+        """Ask for the list of models; costs nothing, and tells whether the key is good."""
+        return HTTPRequest("GET", self.base_url + "/models", dict(self.headers(key, False)))
 
     def parse_models(self, response: WireResponse) -> list[str]:
         """Read the ids of a `GET /models` answer. Raises ProviderError as `decode` does."""

@@ -1,0 +1,51 @@
+"""Ask a vendor whether a key is good, with a call that costs nothing: its list of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import Kind, ProviderError, WireError
+from ..providers import LocalProvider, Provider
+from ..secrets import Secret
+from ..transport import read_all
+from ..types import HTTPRequest, Target, WireResponse
+from ._failures import from_bug, from_wire, placed
+from ._io import IO
+from ._timer import expired
+
+__all__ = ["probe"]
+
+
+async def probe(provider: Provider | LocalProvider, key: Secret, io: IO) -> list[str]:
+    """Give the ids a vendor lists for a key. Raises ProviderError; `unsupported_param` where it cannot be asked."""
+    target, timer = Target(provider.name, "models"), io.timer()
+    write: Callable[[Secret], HTTPRequest] | None = getattr(provider, "listing", None)
+    read: Callable[[WireResponse], Any] | None = getattr(provider, "parse_models", None)
+    if write is None or read is None:
+        raise ProviderError(Kind.UNSUPPORTED_PARAM, "this provider has no list to ask for").at(
+            target.provider, "models"
+        )
+    try:
+        return list(read(await timer.within(io.timeouts.connect + LIMIT, lambda: _listed(write(key), io))))
+    except TimeoutError:
+        raise placed(expired(io.clock.now() + 1, io.clock.now(), "list of models", LIMIT), target, key) from None
+    except WireError as error:
+        raise placed(from_wire(error), target, key) from None
+    except ProviderError as error:
+        raise placed(error, target, key) from None
+    except Exception as error:
+        raise placed(from_bug(error), target, key) from error
+    finally:
+        timer.stop()
+
+
+LIMIT = 15.0
+
+
+async def _listed(request: HTTPRequest, io: IO) -> WireResponse:
+    response = await io.transport.send(request, connect=io.timeouts.connect)
+    try:
+        return WireResponse(response.status, response.headers, await read_all(response, 4_000_000), io.clock.wall())
+    finally:
+        await response.aclose()
