@@ -83,17 +83,22 @@ class Lease:
 class Leases:
     """Give leases for one attempt at a model, each key at most once; keys that rest are left alone."""
 
-    def __init__(self, ring: Ring, model: str, keys: Sequence[Key], now: Callable[[], float]) -> None:
+    def __init__(
+        self, ring: Ring, model: str, keys: Sequence[Key], now: Callable[[], float], *, forced: bool = False
+    ) -> None:
         self.ring = ring
         self.model = model
         self.now = now
         self._keys = keys
+        self._forced = forced
         self._error: ProviderError | None = None
         self._spent: set[str] = set()
 
     def __iter__(self) -> Iterator[Lease]:
         for key in self._keys:
-            if key.quota_group not in self._spent:
+            if key.quota_group in self._spent:
+                continue
+            if self._forced or not self.ring.rests_now(key, self.model, self.now):
                 yield Lease(self, key)
 
     def may_go_on(self, key: Key, error: ProviderError) -> bool:
@@ -123,11 +128,11 @@ class Ring:
         start, count = self._next, len(self.keys)
         if count > 1:
             self._next = (start + 1) % count
-        keys = self.keys[start:] + self.keys[:start]
-        if self.rests and not forced:
-            moment = now()
-            keys = tuple(key for key in keys if self._rest_of(key, model, moment) is None)
-        return Leases(self, model, keys, now)
+        return Leases(self, model, self.keys[start:] + self.keys[:start], now, forced=forced)
+
+    def rests_now(self, key: Key, model: str, now: Callable[[], float]) -> bool:
+        """Tell whether a key rests; asked anew before each lease, for others use it meanwhile."""
+        return bool(self.rests) and self._rest_of(key, model, now()) is not None
 
     def rest(self, model: str, now: float) -> Rest | None:
         """Give what keeps all keys from being used for a model; the rest that ends first."""
