@@ -6,6 +6,7 @@ One direction, one stack: `open` resolves the name and enters the guards, `_acro
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -56,6 +57,8 @@ __all__ = ["Chunks", "Gateway", "SystemClock"]
 
 Messages = str | Sequence[Mapping[str, Any]]
 POLICIES: Mapping[str, Policy] = {"priority": Priority()}
+# Who wants to read our log configures logging; nobody else is shown it.
+logging.getLogger("aigateway").addHandler(logging.NullHandler())
 
 
 class SystemClock:

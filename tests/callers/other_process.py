@@ -22,9 +22,15 @@ def main(path: str, encrypt: str, *roots: str) -> None:
     seal = FernetSeal(secrets) if encrypt == "encrypt" else None
     store = FileStore(Path(path), peppers, seal=seal, now=lambda: float(next(seconds)))
     keys = StoredKeys(store, peppers)
-    print(json.dumps("ready"), flush=True)
+    say("ready")
     for line in sys.stdin:
-        print(json.dumps(run(store, keys, *json.loads(line))), flush=True)
+        say(run(store, keys, *json.loads(line)))
+
+
+def say(answer: Any) -> None:
+    """Answer with one line."""
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 def run(store: FileStore, keys: StoredKeys, what: str, *words: Any) -> Any:

@@ -120,7 +120,7 @@ def test_a_key_is_known_after_a_restart(path: Path, encrypt: bool) -> None:
 
 @pytest.mark.parametrize("encrypt", [False, True])
 def test_the_file_never_holds_a_key(path: Path, encrypt: bool) -> None:
-    """Not as it is, in base64, URL-encoded, reversed, as bare digits, nor the first 20 characters; nor does the list."""
+    """Not as it is, in base64, URL-encoded, reversed, nor its first 20 characters; the list and the object neither."""
     store = opened(path, encrypt=encrypt)
     keys = [store.new("a", at=NOW), store.new("b", at=NOW, environment="test"), store.rotate("a", at=NOW, grace=60)]
     written = path.read_bytes() + json.dumps(store.listing()).encode() + repr(vars(store)).encode()
@@ -165,9 +165,9 @@ def test_names_are_taken_once(path: Path) -> None:
 def test_what_is_wrong_with_a_key_is_said_when_it_is_made(path: Path) -> None:
     """No such environment, no such address, nobody of that name: nothing is written."""
     store = opened(path)
-    with pytest.raises(RequestError, match="no environment 'prod'"):
+    with pytest.raises(RequestError, match=r"no environment 'prod'"):
         store.new("a", at=NOW, environment="prod")
-    with pytest.raises(ConfigurationError, match="'10.0.0.0/99' is no IP address"):
+    with pytest.raises(ConfigurationError, match=r"'10\.0\.0\.0/99' is no IP address"):
         store.new("a", at=NOW, networks=["10.0.0.0/99"])
     assert not path.exists()
 
@@ -364,10 +364,12 @@ def test_a_lost_root_is_said_at_the_start(path: Path) -> None:
     opened(path, OLD, encrypt=True).new("a", at=NOW)
     written = path.read_bytes()
 
-    with pytest.raises(ConfigurationError, match="under another root secret. Name that one after the new one") as error:
+    with pytest.raises(
+        ConfigurationError, match=r"under another root secret\. Name that one after the new one"
+    ) as error:
         opened(path, NEW, encrypt=True)
     assert str(path) in error.value.message
-    with pytest.raises(ConfigurationError, match="are encrypted. Set encrypt = true"):
+    with pytest.raises(ConfigurationError, match=r"are encrypted\. Set encrypt = true"):
         opened(path, OLD)
     assert written == path.read_bytes()
 
@@ -424,7 +426,7 @@ def test_a_file_everybody_can_write_is_refused(path: Path) -> None:
     opened(path).new("a", at=NOW)
     path.chmod(0o666)
 
-    with pytest.raises(ConfigurationError, match="everybody on this machine can write the file .*chmod 600"):
+    with pytest.raises(ConfigurationError, match=r"everybody on this machine can write the file .*chmod 600"):
         opened(path)
 
 

@@ -161,7 +161,6 @@ def test_what_is_no_json_object_is_refused_and_kept(tmp_path: Path, content: byt
     assert {"a": 1} == document.read()
 
 
-@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX systems")
 @pytest.mark.parametrize("mode", [0o602, 0o622, 0o666, 0o777])
 def test_what_everybody_can_write_is_refused(tmp_path: Path, mode: int) -> None:
     """Whoever could write it could let himself in; chmod is the way out, and it works without a restart."""
@@ -261,7 +260,6 @@ Document(Path(sys.argv[1])).change(lambda data: data.update(a="new" * 100_000))
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
 @pytest.mark.parametrize(
     ("where", "when", "left"),
     [

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, NamedTuple
 
+import anyio
 from starlette.routing import Route, Router
 
 from ..callers import StaticKeys, require
@@ -18,9 +19,10 @@ from ._catalogue import Models, OneModel
 from ._chat import Chat
 from ._door import Door
 from ._health import Health
-from ._incoming import ASGIApp, ClientGone, Incoming, Receive, Scope, Send
+from ._incoming import ClientGone, Incoming, Receive, Scope, Send
+from ._running import Running, ShuttingDown
 
-__all__ = ["ROUTES", "create_app"]
+__all__ = ["ROUTES", "App", "create_app"]
 
 access_log = logging.getLogger("aigateway.access")
 server_log = logging.getLogger("aigateway.server")
@@ -46,7 +48,7 @@ ROUTES: Sequence[Entry] = (
 )
 
 
-def create_app(gateway: Gateway | None = None, *, close: bool = False) -> ASGIApp:
+def create_app(gateway: Gateway | None = None, *, close: bool = False) -> App:
     """Make an ASGI application of a gateway; it can be served, or mounted under any prefix.
 
     A gateway that is given is closed by whoever made it, unless `close` says with the server;
@@ -58,7 +60,10 @@ def create_app(gateway: Gateway | None = None, *, close: bool = False) -> ASGIAp
 
 
 class App:
-    """Serve one gateway: match, admit, answer, log."""
+    """Serve one gateway: match, admit, answer, log.
+
+    Whoever mounts it in a server of theirs calls `drain` before that server cancels its requests.
+    """
 
     def __init__(self, gateway: Gateway, *, owned: bool, routes: Sequence[Entry]) -> None:
         self.gateway = gateway
@@ -69,7 +74,16 @@ class App:
         # A path without parameters is found in a dict; patterns, mounts and the rest are the router's.
         self._plain = {route.path: route.app for route in table if not route.param_convertors}
         self._router = Router(table, redirect_slashes=False, default=_not_found, lifespan=self._lifespan)
+        self._running = Running(gateway.settings.server.write_timeout)
         self._log = gateway.settings.server.log_requests
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new requests, give those under way `seconds` to end, then end the rest.
+
+        An open stream then ends with an error event that says so, a whole answer still awaited is
+        a 503, and their upstream calls are closed.
+        """
+        await self._running.drain(seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection; what is not HTTP is not ours."""
@@ -81,27 +95,35 @@ class App:
             await self._serve(Incoming(scope, receive, send))
 
     async def _serve(self, request: Incoming) -> None:
+        try:
+            await self._running.over(request, lambda: self._answer(request))
+        except ClientGone as gone:
+            request.status = request.status or 499
+            request.ended = gone.word
+        except ShuttingDown as reason:
+            await request.last_words(reason)
+        except anyio.get_cancelled_exc_class():
+            request.ended = request.ended or "cancelled"
+            await request.last_words(ShuttingDown())  # by the server, as a rule: it has waited long enough
+            raise
+        finally:
+            if self._log and access_log.isEnabledFor(logging.INFO):
+                access_log.info("%s", _line(request))
+
+    async def _answer(self, request: Incoming) -> None:
         request.scope["aigateway.request"] = request
         try:
             app = self._plain.get(_local_path(request.scope), self._router)
             await app(request.scope, request.receive, request.send)
         except ClientGone:
-            request.status = request.status or 499
+            raise
         except GatewayError as error:
-            await self._refuse(request, error)
+            await _refuse(request, error)
         except Exception:
             server_log.exception("request %s failed inside the gateway", request.id)
-            await self._refuse(request, GatewayError("the gateway failed; the request id names it in the log"))
+            await _refuse(request, GatewayError("the gateway failed; the request id names it in the log"))
         finally:
             request.scope.pop("aigateway.request", None)  # each holds the other: not left to the collector
-            if self._log and access_log.isEnabledFor(logging.INFO):
-                access_log.info("%s", _line(request))
-
-    async def _refuse(self, request: Incoming, error: GatewayError) -> None:
-        if request.status:
-            return  # the head is out: the connection can only be closed
-        steps = error.decision.attempts if error.decision else 0
-        await request.refuse(error, {"x-aigateway-attempts": str(steps)} if steps else None)
 
     @asynccontextmanager
     async def _lifespan(self, app: object) -> AsyncIterator[None]:
@@ -146,6 +168,11 @@ def _routes(entry: Entry, gateway: Gateway, door: Door) -> list[Route]:
     return [Route(path, app) for path in paths]
 
 
+async def _refuse(request: Incoming, error: GatewayError) -> None:
+    steps = error.decision.attempts if error.decision else 0
+    await request.refuse(error, {"x-aigateway-attempts": str(steps)} if steps else None)
+
+
 def _local_path(scope: Scope) -> str:
     """Give the path below the prefix we are mounted under."""
     path, root = str(scope["path"]), scope.get("root_path", "")
@@ -172,6 +199,7 @@ def _line(request: Incoming) -> str:
         "method": request.scope["method"][:16],
         "path": request.path[:256],
         "status": request.status,
+        "ended": request.ended or "cut",
         "ms": round((time.monotonic() - request.started) * 1000, 1),
     }
     return json_line(line)

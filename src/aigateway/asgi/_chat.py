@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
-from pydantic_core import to_json
+import anyio
 
 from ..callers import require
 from ..errors import GatewayError
-from ..exchange import Exchange, Ticks
+from ..exchange import Exchange
 from ..gateway import Gateway
 from ..types import ChatRequest, Chunk
-from ._incoming import Incoming, error_body
-from ._leaving import while_connected
+from ._incoming import ClientGone, Incoming
+from ._running import ShuttingDown
 
 __all__ = ["Chat"]
 
 DONE = b"data: [DONE]\n\n"
+# Chunks sent at once: a server takes any part whole, however full its buffer is already.
+PORTION = 64
 STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
@@ -25,16 +28,12 @@ class Chat:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._ticks = Ticks()
         self._prefix = "sandbox/" if gateway.settings.sandbox else ""
 
     async def __call__(self, request: Incoming) -> None:
-        """Check, ask, answer; a client that leaves cancels the upstream call."""
+        """Check, ask, answer."""
         require(request.caller, "chat")
         asked = ChatRequest.parse_json(await request.body())
-        await while_connected(request.receive, lambda: self._answer(request, asked), self._ticks)
-
-    async def _answer(self, request: Incoming, asked: ChatRequest) -> None:
         call = self._gateway.call(asked, caller=request.caller, request_id=request.id)
         parsed = time.monotonic() - request.started
         exchange = await self._gateway.open(call)
@@ -43,6 +42,11 @@ class Chat:
                 await self._stream(request, exchange, parsed)
             else:
                 await self._whole(request, exchange, parsed)
+        except anyio.get_cancelled_exc_class():
+            if not isinstance(request.reason, ClientGone):
+                await request.last_words(ShuttingDown())  # before closing, which may take its time
+                exchange.drain = 0.0  # nor does a server that ends wait to learn what the vendor counts
+            raise
         finally:
             await exchange.aclose()
 
@@ -51,17 +55,18 @@ class Chat:
 
     async def _stream(self, request: Incoming, exchange: Exchange, parsed: float) -> None:
         exchange.collect = False  # a client over HTTP has what arrived
-        headers = {**STREAM_HEADERS, **self._headers(exchange, parsed)}
-        await request.start(200, headers, b"text/event-stream; charset=utf-8", None)
-        last, wants_usage = DONE, exchange.call.request.wants_usage
+        await request.start_stream({**STREAM_HEADERS, **self._headers(exchange, parsed)})
+        wants_usage = exchange.call.request.wants_usage
         try:
             while batch := await exchange.read():
-                body = _events(batch, wants_usage)
-                if body:
-                    await request.send({"type": "http.response.body", "body": body, "more_body": True})
+                for some in _portions(batch):
+                    body = _events(some, wants_usage)
+                    if body:
+                        await request.send({"type": "http.response.body", "body": body, "more_body": True})
         except GatewayError as error:
-            last = b"data: " + to_json(error_body(error, request.id)) + b"\n\n"
-        await request.send({"type": "http.response.body", "body": last})
+            await request.refuse(error)
+        else:
+            await request.finish(DONE)
 
     def _headers(self, exchange: Exchange, parsed: float) -> dict[str, str]:
         call, target = exchange.call, exchange.target
@@ -74,6 +79,12 @@ class Chat:
         if call.trace.warnings:
             headers["x-aigateway-warning"] = "; ".join(call.trace.warnings)[:1024]
         return headers
+
+
+def _portions(batch: list[Chunk]) -> Iterable[list[Chunk]]:
+    if len(batch) <= PORTION:
+        return (batch,)
+    return (batch[at : at + PORTION] for at in range(0, len(batch), PORTION))
 
 
 def _events(batch: list[Chunk], wants_usage: bool) -> bytes:

@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from random import Random
 from typing import Any
 
+import anyio
 from pydantic_core import to_json
 
 from ..errors import GatewayError, NoAnswer, RequestError
 from ..types import ANYONE, Caller
 
-__all__ = ["ASGIApp", "ClientGone", "Incoming", "Receive", "Scope", "Send", "error_body"]
+__all__ = ["ASGIApp", "ClientGone", "ClientStuck", "Incoming", "Receive", "Scope", "Send"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -22,6 +23,9 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY = 10 * 1024 * 1024
+# Seconds the last words to a client may take: it may not be reading.
+LAST_WORDS = 0.5
+EVENT_STREAM = b"text/event-stream; charset=utf-8"
 # Request ids tell requests apart; they need not be hard to guess, so no system call is spent on each.
 IDS = Random()  # noqa: S311  # see above
 SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
@@ -31,11 +35,27 @@ UNSAFE_IN_HEADER = re.compile(r"[^\x20-\x7e]+")
 class ClientGone(Exception):
     """The client left before it was answered."""
 
+    word = "client_left"
+
+
+class ClientStuck(ClientGone):
+    """The client did not take what was sent to it."""
+
+    word = "client_stuck"
+
 
 class Incoming:
-    """Hold one request: its headers (lower-case, last one wins), who asks, how far the answer is."""
+    """Hold one request: its headers (lower-case, last one wins), who asks, how far the answer is.
 
-    __slots__ = ("_send", "caller", "headers", "id", "receive", "repeated", "scope", "started", "status")
+    `received` tells that the body was read to its end, `complete` that the answer is out to its end.
+    `sends` is odd while a message is on its way out. `ended` says in a word how the answer ended,
+    `reason` why its work was cancelled, if it was.
+    """
+
+    __slots__ = (
+        "_send", "caller", "complete", "ended", "headers", "id", "reason", "receive", "received", "repeated",
+        "scope", "sends", "started", "status", "streams",
+    )  # fmt: skip  # one object per request
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
@@ -52,7 +72,10 @@ class Incoming:
         supplied = self.headers.get("x-request-id", "")
         self.id = supplied if supplied and SAFE_ID.fullmatch(supplied) else f"{IDS.getrandbits(128):032x}"
         self.caller: Caller = ANYONE
-        self.status = 0
+        self.status = self.sends = 0
+        self.received = self.streams = self.complete = False
+        self.ended = ""
+        self.reason: Exception | None = None
 
     @property
     def path(self) -> str:
@@ -79,14 +102,8 @@ class Incoming:
                 raise _too_large()
             parts.append(part)
             if not message.get("more_body", False):
+                self.received = True
                 return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    async def send(self, message: Message) -> None:
-        """Send a message. Raises ClientGone: servers of ASGI 2.4 tell so by failing."""
-        try:
-            await self._send(message)
-        except OSError:
-            raise ClientGone from None
 
     async def start(self, status: int, headers: Mapping[str, str], content_type: bytes, length: int | None) -> None:
         """Send the head of the answer."""
@@ -99,18 +116,45 @@ class Incoming:
             raw.append((name.encode("ascii"), safe.encode("ascii")))
         await self.send({"type": "http.response.start", "status": status, "headers": raw})
 
+    async def start_stream(self, headers: Mapping[str, str]) -> None:
+        """Send the head of a stream of events."""
+        await self.start(200, headers, EVENT_STREAM, None)
+        self.streams = True
+
+    async def finish(self, body: bytes, word: str = "complete") -> None:
+        """Send the last part of the body; `word` says what that end means."""
+        await self.send({"type": "http.response.body", "body": body})
+        self.ended, self.complete = word, True
+
+    async def send(self, message: Message) -> None:
+        """Send a message. Raises ClientGone: servers of ASGI 2.4 tell so by failing."""
+        self.sends += 1
+        try:
+            await self._send(message)
+        except OSError:
+            raise ClientGone from None
+        self.sends += 1
+
     async def answer(self, body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Send a whole JSON answer; to HEAD, its head alone."""
         await self.start(status, headers or {}, b"application/json", len(body))
-        await self.send({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else body})
+        await self.finish(b"" if self.scope["method"] == "HEAD" else body)
 
     async def refuse(self, error: GatewayError, headers: Mapping[str, str] | None = None) -> None:
-        """Send an error in OpenAI's envelope."""
-        body = to_json(error_body(error, self.id))
-        await self.answer(body, status=error.status, headers={**error.headers, **(headers or {})})
+        """Send an error in OpenAI's envelope: as the answer, or as the last event of a stream."""
+        body = to_json(_error_body(error, self.id))
+        if not self.status:
+            await self.answer(body, status=error.status, headers={**error.headers, **(headers or {})})
+        elif self.streams and not self.complete:
+            await self.finish(b"data: " + body + b"\n\n", error.code or "failed")
+
+    async def last_words(self, error: GatewayError) -> None:
+        """Refuse whatever has become of the task, and whether or not the client reads."""
+        with anyio.move_on_after(LAST_WORDS, shield=True):
+            await self.refuse(error)
 
 
-def error_body(error: GatewayError, request_id: str) -> dict[str, Any]:
+def _error_body(error: GatewayError, request_id: str) -> dict[str, Any]:
     """Give OpenAI's error envelope; `reasons` lists who failed how when everything did."""
     inner: dict[str, Any] = {
         "message": error.message,

@@ -35,7 +35,7 @@ def check(config: Config = None, as_json: AsJSON = False) -> None:
 
 def _report(gateway: Gateway) -> dict[str, Any]:
     parts, settings = gateway.parts, gateway.settings
-    rings = {name: len(ring.keys) for name, ring in parts.rings.items()}
+    rings = {name: sum(key.secret is not None for key in ring.keys) for name, ring in parts.rings.items()}
     return {
         "origin": settings.origin,
         "default_model": settings.default_model,

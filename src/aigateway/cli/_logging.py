@@ -50,8 +50,15 @@ def configure_logging(settings: Settings) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
     level = "DEBUG" if settings.server.debug else settings.server.log_level
     logging.getLogger("aigateway").setLevel(level)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    server = logging.getLogger("uvicorn.error")
+    server.setLevel(logging.WARNING)
+    server.addFilter(_is_news)
     for name in JSON_LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [Lines()]
         logger.propagate = False
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out what the access line says better: an answer was not sent to its end, and why."""
+    return record.msg != "ASGI callable returned without completing response."

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import socket
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,15 +17,13 @@ from ._logging import configure_logging
 from ._options import Config, UseSandbox, refuse_both, run_async, settings_with_providers
 
 if TYPE_CHECKING:
-    import uvicorn
+    from ..asgi import App
+    from ._server import Server
 
-    from ..asgi._incoming import ASGIApp
+__all__ = ["serve", "work"]
 
-__all__ = ["serve", "worker_app"]
-
-# How a worker process finds what its parent was started with.
-WORKER_CONFIG = "_AIGATEWAY_SERVE_CONFIG"
-DRAIN = 30
+# Bytes the kernel takes of what a client has not been sent yet: more would hide that it does not read.
+UNSENT = 128 * 1024
 
 
 def serve(
@@ -51,9 +48,10 @@ def serve(
     if workers > 1:
         _serve_many(config, settings, listener, workers)
     else:
+        server = _server(settings)
         _announce(settings, listener)
-        _stop_on_sigterm()
-        _server(settings, _app(settings)).run(sockets=[listener])
+        server.run(sockets=[listener])
+        _leave(server)
 
 
 async def _serve_sandbox(host: str | None, port: int | None) -> None:
@@ -64,36 +62,43 @@ async def _serve_sandbox(host: str | None, port: int | None) -> None:
         settings = sandbox_settings(standins, os.environ)
         listener = _listen(settings, host, port)
         configure_logging(settings)
+        server = _server(settings)
         _announce(settings, listener)
-        _stop_on_sigterm()
         typer.echo("Answers come from local stand-ins, not from the vendors:\n" + describe(standins), err=True)
-        await _server(settings, _app(settings)).serve(sockets=[listener])
-
-
-def _stop_on_sigterm() -> None:
-    """Let the server drain on SIGTERM and end with 0: it raises the signal again when it is done."""
-    signal.signal(signal.SIGTERM, lambda number, frame: None)
+        await server.serve(sockets=[listener])
+    _leave(server)
 
 
 def _serve_many(config: Path | None, settings: Settings, listener: socket.socket, workers: int) -> None:
-    import uvicorn
-    from uvicorn.supervisors import Multiprocess
+    from ._server import TOO_LONG
+    from ._workers import Workers
 
-    os.environ[WORKER_CONFIG] = str(config or "")
     _app(settings)  # what is wrong is said here, once
-    options = uvicorn.Config("aigateway.cli._serve:worker_app", factory=True, workers=workers, **_options(settings))
     _announce(settings, listener)
-    Multiprocess(options, sockets=[listener]).run()
+    patience = settings.server.drain + TOO_LONG + 5
+    raise typer.Exit(Workers(work, (config, listener), workers, patience=patience).run())
 
 
-def worker_app() -> ASGIApp:
-    """Make the application of one worker process."""
-    settings = load(os.environ.get(WORKER_CONFIG) or None)
-    configure_logging(settings)
-    return _app(settings)
+def work(config: Path | None, listener: socket.socket) -> None:
+    """Serve in one worker process."""
+    from ._workers import end_with_parent
+
+    end_with_parent()
+    try:
+        settings = load(config)
+        configure_logging(settings)
+        _server(settings).run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass  # before the server was up; the parent ends us all
 
 
-def _app(settings: Settings) -> ASGIApp:
+def _leave(server: Server) -> None:
+    """End with 130 when somebody could not wait for the server's own end."""
+    if server.hurried:
+        raise typer.Exit(130)
+
+
+def _app(settings: Settings) -> App:
     """Make the application; a server logs each call, whatever else is configured."""
     from ..asgi import create_app
     from ..config import with_guard
@@ -109,20 +114,10 @@ def _app(settings: Settings) -> ASGIApp:
     return app
 
 
-def _server(settings: Settings, app: Any) -> uvicorn.Server:
-    import uvicorn
+def _server(settings: Settings) -> Server:
+    from ._server import Server
 
-    return uvicorn.Server(uvicorn.Config(app, **_options(settings)))
-
-
-def _options(settings: Settings) -> dict[str, Any]:
-    return {
-        "access_log": False,  # ours says who and how long
-        "log_config": None,
-        "proxy_headers": False,
-        "server_header": False,
-        "timeout_graceful_shutdown": DRAIN,
-    }
+    return Server(_app(settings), settings)
 
 
 def _listen(settings: Settings, host: str | None, port: int | None) -> socket.socket:
@@ -140,6 +135,8 @@ def _listen(settings: Settings, host: str | None, port: int | None) -> socket.so
             )
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)  # its connections inherit it
         listener.bind(address)
         listener.listen(2048)
     except OSError as error:

@@ -53,8 +53,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_committed", "_error", "_heard", "_held", "_io", "_key", "_on_close", "_only_text", "_open", "_paused",
-        "_ready", "_resumed", "_source", "_texts", "_told", "_wait", "call", "collect", "deadline", "drain",
+        "_committed", "_error", "_heard", "_held", "_io", "_key", "_lost", "_on_close", "_only_text", "_open",
+        "_paused", "_ready", "_resumed", "_source", "_texts", "_told", "_wait", "call", "collect", "deadline", "drain",
         "first_content", "go_on", "headers", "lost", "outcome", "reply", "request", "started", "target", "timer",
     )  # fmt: skip  # one object per request
 
@@ -71,6 +71,7 @@ class Exchange:
         self.headers: Mapping[str, str] = {}
         self.lost = False
         self.timer = io.timer()
+        self._lost = self.timer.lost
         self._io = io
         self._key = key
         self._wait = wait
@@ -190,7 +191,9 @@ class Exchange:
             return []
         limit = self.timeouts.silence if begun else self.timeouts.first_content
         now = self._io.clock.now()
-        self._heard += now - self._paused  # a reader who takes his time does not make the vendor silent
+        lost, self._lost = self.timer.lost - self._lost, self.timer.lost
+        # A reader who takes his time does not make the vendor silent, nor does code that blocks the loop.
+        self._heard += now - self._paused + lost
         left = min(self._heard + limit, self.deadline) - now
         try:
             if left <= 0:  # a read that need not wait would still succeed
@@ -265,16 +268,22 @@ class Exchange:
         if self.outcome is not None:
             return
         self.outcome = self._ended(error)
-        if self.drain and self.outcome.state == "cancelled":
-            await self._read_on()
-            self.outcome = self.outcome._replace(usage=self.usage)
-        if not self._told:
-            self._tell(self.outcome)
         try:
+            if self.drain and self.outcome.state == "cancelled":
+                await self._read_on()
+                self.outcome = self.outcome._replace(usage=self.usage)
+        finally:
+            await self._let_go(self.outcome)
+
+    async def _let_go(self, outcome: Outcome) -> None:
+        """Settle, close, and tell who waits for the end; each whatever became of the one before."""
+        try:
+            if not self._told:
+                self._tell(outcome)
             await self._close_source()
         finally:
             for function in self._on_close:
-                await function(self.outcome)
+                await function(outcome)
 
     async def drop(self, error: BaseException) -> None:
         """Let go after a failure before content; the loops settle what they hold."""

@@ -24,7 +24,14 @@ LATE = replace(SILENT, scope=Scope.REQUEST)
 
 
 class Timer(Protocol):
-    """Bound the waits of one exchange, one at a time, in whichever task is waiting."""
+    """Bound the waits of one exchange, one at a time, in whichever task is waiting.
+
+    `lost` counts the seconds in which the event loop stood still, as far as they are known.
+    """
+
+    @property
+    def lost(self) -> float:
+        """Give the seconds so far."""
 
     async def within(self, seconds: float, function: Callable[[], Awaitable[T]]) -> T:
         """Await `function()` for at most `seconds`. Raises TimeoutError."""
@@ -35,6 +42,8 @@ class Timer(Protocol):
 
 class ScopeTimer:
     """Use a cancel scope per wait; on any event loop."""
+
+    lost = 0.0
 
     async def within(self, seconds: float, function: Callable[[], Awaitable[T]]) -> T:
         """Await `function()` for at most `seconds`."""
@@ -60,6 +69,11 @@ class AlarmTimer:
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None
         self._rang = False
+
+    @property
+    def lost(self) -> float:
+        """Give the seconds the loop stood still."""
+        return self._ticks.lost
 
     async def within(self, seconds: float, function: Callable[[], Awaitable[T]]) -> T:
         """Await `function()` for at most `seconds`."""

@@ -1,0 +1,129 @@
+"""uvicorn's server, with the end we promise and an eye on those who do not read.
+
+It stops accepting, lets answers end, tells the rest why they are cut, and leaves with 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from math import ceil, inf
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import anyio
+import uvicorn
+
+from ..config import Settings
+from ._watchdog import Watchdog
+
+if TYPE_CHECKING:
+    import socket
+
+    from ..asgi import App
+
+__all__ = ["Server"]
+
+# Seconds clients have to read their last words before their connections are closed.
+PARTING = 1.0
+# Seconds after the drain at which uvicorn cancels what we could not end.
+TOO_LONG = 10
+
+
+class Server(uvicorn.Server):
+    """Serve one application in this process; `hurried` tells that somebody could not wait for its end."""
+
+    def __init__(self, app: App, settings: Settings) -> None:
+        self.hurried = False
+        self._app = app
+        self._drain = settings.server.drain
+        super().__init__(
+            uvicorn.Config(
+                app,
+                access_log=False,  # ours says who and how long
+                log_config=None,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=ceil(self._drain) + TOO_LONG,
+            )
+        )
+        self._unread = Unread(settings.server.write_timeout * 1.5)
+        self._watchdog = Watchdog(app.gateway)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal has come and all has ended."""
+        self._loop = asyncio.get_running_loop()
+        with self._watchdog:
+            await super().serve(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note a signal; it is not raised again, for what it asks is done. A second Ctrl-C cannot wait."""
+        if self.should_exit and sig == signal.SIGINT and self._loop is not None:
+            self.hurried = True
+            self._loop.call_soon_threadsafe(self._start, self._hurry)
+        self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections once a second, besides what uvicorn does."""
+        self._watchdog.beat()
+        if counter % 10 == 0:
+            self._unread.look(cast("Iterable[Connection]", self.server_state.connections), time.monotonic())
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, drain, end."""
+        self._watchdog.rest()
+        self._start(self._end)
+        await super().shutdown(sockets)
+
+    def _start(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._ending.add(asyncio.get_running_loop().create_task(function()))
+
+    async def _end(self) -> None:
+        await self._app.drain(self._drain)
+        await asyncio.sleep(PARTING)
+        self._abort()
+
+    async def _hurry(self) -> None:
+        with anyio.move_on_after(PARTING):
+            await self._app.drain(0.0)
+        self._abort()
+        await asyncio.sleep(PARTING / 4)
+        self.force_exit = bool(self.server_state.tasks)  # does without the application's own end
+
+    def _abort(self) -> None:
+        for connection in list(cast("Iterable[Connection]", self.server_state.connections)):
+            connection.transport.abort()
+
+
+class Connection(Protocol):
+    """What we need of any of uvicorn's protocols."""
+
+    transport: asyncio.Transport
+
+
+class Unread:
+    """Cut off clients that do not take what was written for them, also after their answer's end."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._waiting: dict[Connection, tuple[int, float]] = {}
+
+    def look(self, connections: Iterable[Connection], now: float) -> None:
+        """Abort those whose buffer did not shrink for too long."""
+        waiting, self._waiting = self._waiting, {}
+        for connection in list(connections):
+            size = connection.transport.get_write_buffer_size()
+            if not size:
+                continue
+            before, since = waiting.get(connection, (inf, now))
+            if size < before:
+                since = now
+            if now - since >= self._patience:
+                connection.transport.abort()
+            else:
+                self._waiting[connection] = size, since
