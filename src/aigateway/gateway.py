@@ -21,7 +21,7 @@ import anyio
 import anyio.to_thread
 
 from .errors import GatewayError, ProviderError, RequestError
-from .exchange import IO, NO_KEY, Chunks, Exchange, answered, open_exchange, probe, race, timer_for
+from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, timer_for
 from .guards import GuardStack
 from .keys import Wanted
 from .parts import build
@@ -95,9 +95,9 @@ class Gateway:
         self._random = Random(seed)  # noqa: S311  # jitter, not cryptography
         self.memory = Memory(random=self._random)
         self.health = Health(self.memory, self._random)
-        self._clock = clock or SystemClock()
-        self.memory.rests.now = self._clock.now
-        self.parts = build(settings, self.registry, self.memory, self._clock)
+        self.clock = clock or SystemClock()
+        self.memory.rests.now = self.clock.now
+        self.parts = build(settings, self.registry, self.memory, self.clock)
         self._timeouts = settings.timeouts.over(Timeouts())
         self._terms = Terms(settings.retries.over(Retries()))
         self._client = client
@@ -198,6 +198,10 @@ class Gateway:
         if provider not in self.parts.rings:
             raise RequestError(f"there is no provider {provider!r}. There is: {', '.join(self.parts.rings)}.")
         return self.parts.rings[provider]
+
+    async def fetch(self, url: str) -> bytes:
+        """Read a public document. Raises WireError."""
+        return await fetch(url, self._opened())
 
     # -- the four functions -----------------------------------------------------------------
 
@@ -314,7 +318,7 @@ class Gateway:
         return Candidate(target, info, ring.free(target.model), self.memory.facts(target))
 
     def _resolved(self, call: Call) -> Resolved:
-        asked, today = call.request, datetime.fromtimestamp(self._clock.wall(), UTC).date()
+        asked, today = call.request, datetime.fromtimestamp(self.clock.wall(), UTC).date()
         return self.parts.names.resolve(asked.model, asked.routing, today=today, caller=call.caller)
 
     def _keys_rest(self, target: Target, now: float) -> Rest | None:
@@ -334,7 +338,7 @@ class Gateway:
             transport = self._transport or open_transport(kind, backend=backend, client=self._client)
             if self.parts.mirror is not None:
                 self.parts.mirror.start(self.memory.rests)
-            io = self._io[loop] = IO(transport, self._clock, timer_for(backend), self._timeouts)
+            io = self._io[loop] = IO(transport, self.clock, timer_for(backend), self._timeouts)
         return io
 
     async def _leave_failed(self, guards: GuardStack, call: Call, error: BaseException, io: IO) -> None:

@@ -65,21 +65,19 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock) 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:
     """Let plug-ins read the secrets that are theirs. Raises ConfigurationError that shows none of them."""
     for secret in settings.context.elsewhere:
+        where = f"{settings.origin}: a secret begins with {secret.scheme}:"
         try:
             record = registry.secrets(secret.scheme)
         except PluginError as error:
             raise ConfigurationError(
-                f"a secret begins with {secret.scheme}:, and no plug-in that works reads such. Use env:NAME or "
-                f"file:PATH. ({error.message})"
+                f"{where}, which no plug-in that works reads. Use env:NAME or file:PATH. ({error.message})"
             ) from None
         try:
             secret.fill(record.read(secret.reference))
-        except Exception as error:
-            raise ConfigurationError(
-                f"the plug-in for {secret.scheme}: could not read a secret ({type(error).__name__})."
-            ) from None
+        except Exception as error:  # whatever a plug-in raises, its words may hold the secret
+            raise ConfigurationError(f"{where}; its plug-in could not read it ({type(error).__name__}).") from None
         if not secret:
-            raise ConfigurationError(f"the plug-in for {secret.scheme}: gave an empty secret.")
+            raise ConfigurationError(f"{where}; its plug-in gave nothing.")
 
 
 def _ring(settings: Settings, registry: Registry, name: str, memory: Memory, clock: Clock) -> Ring:

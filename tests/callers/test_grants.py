@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from math import inf, nextafter
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aigateway.callers import Grant, Visit, admit, domain_of, networks
@@ -55,7 +55,7 @@ def test_seconds_count() -> None:
 
 
 def test_whoever_is_refused_learns_nothing() -> None:
-    """Unknown, expired, revoked, not valid yet, expired in the wrong place: one message, one status, no trace of why."""
+    """Unknown, expired, revoked, not valid yet, in the wrong place besides: one message, no trace of why."""
     wrong = networks(["10.0.0.0/8"])
     errors = [
         refused(grant, Visit(NOW, "192.0.2.1"))
@@ -123,6 +123,7 @@ def comes_in(address: str, *allowed: str) -> bool:
         ("fe80::1%eth0", "fe80::/10", True),
         ("fe80::1%25eth0", "fe80::/10", True),
         ("fe80::1%", "fe80::1", True),
+        ("fe80::1", "fe80::1%eth0", True),
         ("fe80::1%10.0.0.1", "10.0.0.0/8", False),
         # What is no address is nowhere.
         ("", "0.0.0.0/0", False),
@@ -141,7 +142,7 @@ def comes_in(address: str, *allowed: str) -> bool:
         ("1" * 100_000, "0.0.0.0/0", False),
         (":" * 100_000, "::/0", False),
     ],
-    ids=range(47),
+    ids=range(48),
 )
 def test_networks(address: str, allowed: str, inside: bool) -> None:
     """v4, v6, v4 mapped into v6 on either side, zone ids, the edges of a range, garbage."""
@@ -161,9 +162,10 @@ def test_one_network_of_several_is_enough() -> None:
 
 @given(st.ip_addresses(), st.integers(0, 128))
 def test_an_address_is_within_every_range_around_it(address: object, bits: int) -> None:
-    """However it is written."""
+    """However it is written; a range of v6 that is wider than the mapped addresses holds none of v4."""
     text = str(address)
     size = min(bits, ip_address(text).max_prefixlen)
+    assume(size >= 96 or getattr(ip_address(text), "ipv4_mapped", None) is None)
 
     assert comes_in(text, f"{text}/{size}")
     assert comes_in(ip_address(text).exploded.upper(), f"{text}/{size}")
@@ -184,8 +186,8 @@ def test_addresses_out_of_nowhere_are_answered(address: str) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["", "10.0.0.0/33", "10.0.0/8", "everywhere", "*", "10.0.0.0-10.0.0.9", "::/129", "fe80::1%eth0/64", "x" * 9999],
-    ids=range(9),
+    ["", "10.0.0.0/33", "10.0.0/8", "everywhere", "*", "10.0.0.0-10.0.0.9", "::/129", "x" * 9999],
+    ids=range(8),
 )
 def test_what_is_no_network_is_refused_at_the_start(word: str) -> None:
     """With an example of what is."""
@@ -274,7 +276,7 @@ def test_hosts_are_read_in_linear_time() -> None:
     begun = time.process_time()
     for host in ("a" * 100_000, "ü" * 100_000, "ü." * 50_000, "." * 100_000, "xn--" * 25_000, "\u0301" * 100_000):
         domain_of(host)
-    assert time.process_time() - begun < 5
+    assert time.process_time() - begun < 0.5
 
 
 # -- for which models ------------------------------------------------------------------------------

@@ -95,6 +95,7 @@ def complaint(text: str, folder: Path, environ: dict[str, str] | None = None) ->
 def whole(tmp_path: Path) -> Settings:
     """The configuration of the design."""
     (tmp_path / "ds2").write_text("file-secret-5\n", encoding="utf-8")
+    (tmp_path / "ds2").chmod(0o600)
     return settings(WHOLE, tmp_path, ENVIRON)
 
 
@@ -284,7 +285,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         ("env:NOT_SET", "environment variable NOT_SET is not set"),
         ("file:absent", "cannot be read"),
         ("sk-literal-secret", "env:NAME"),
-        ("vault:x", "env:NAME"),
+        ("sk-literal:secret", "env:NAME"),
     ],
 )
 def test_a_secret_that_cannot_be_read_stops_the_start(secret: str, words: str, tmp_path: Path) -> None:
@@ -294,6 +295,15 @@ def test_a_secret_that_cannot_be_read_stops_the_start(secret: str, words: str, t
     assert message.startswith("aigateway.toml, line 2: providers.echo.keys[0].secret: ")
     assert words in message
     assert "sk-literal" not in message
+
+
+def test_a_place_nobody_offers_stops_the_start(tmp_path: Path) -> None:
+    """A secret that begins with an unknown scheme names the scheme and nothing that follows it."""
+    message = complaint("[providers.echo]\nkeys = [{ secret = 'vault:hidden-path' }]", tmp_path)
+
+    assert message.startswith("aigateway.toml: a secret begins with vault:")
+    assert "env:NAME" in message
+    assert "hidden-path" not in message
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 import anyio
 from starlette.routing import Route, Router
 
-from ..callers import StaticKeys, require
-from ..errors import ConfigurationError, GatewayError, RequestError
+from ..callers import require
+from ..errors import ConfigurationError, GatewayError, RequestError, Unauthenticated
 from ..gateway import Gateway
 from ..guards import json_line
 from ._catalogue import Models, OneModel
@@ -20,14 +20,16 @@ from ._chat import Chat
 from ._door import Door
 from ._health import Health
 from ._incoming import ClientGone, Incoming, Receive, Scope, Send
+from ._operator import CurrentKey, Keys, ReloadKeys
 from ._running import Running, ShuttingDown
+from ._who import Inside, Who
 
 __all__ = ["ROUTES", "App", "create_app"]
 
 access_log = logging.getLogger("aigateway.access")
 server_log = logging.getLogger("aigateway.server")
 Endpoint = Callable[[Incoming], Awaitable[None]]
-Access = Literal["public", "caller", "admin"]
+Access = Literal["public", "caller", "admin", "root"]
 
 
 class Entry(NamedTuple):
@@ -35,16 +37,19 @@ class Entry(NamedTuple):
 
     methods: str
     path: str
-    endpoint: Callable[[Gateway], Endpoint]
+    endpoint: Callable[[Inside], Endpoint]
     access: Access
 
 
-# Every route there is; the paths under /v1 are served without it too.
+# Every route there is; the paths under /v1 are served without it too. `root` is for who sends the root secret.
 ROUTES: Sequence[Entry] = (
     Entry("POST", "/v1/chat/completions", Chat, "caller"),
     Entry("GET HEAD", "/v1/models", Models, "caller"),
     Entry("GET HEAD", "/v1/models/{id:path}", OneModel, "caller"),
     Entry("GET HEAD", "/health", Health, "public"),
+    Entry("GET", "/current-key", CurrentKey, "root"),
+    Entry("GET", "/admin/keys", Keys, "admin"),
+    Entry("POST", "/admin/keys/reload", ReloadKeys, "admin"),
 )
 
 
@@ -68,9 +73,10 @@ class App:
     def __init__(self, gateway: Gateway, *, owned: bool, routes: Sequence[Entry]) -> None:
         self.gateway = gateway
         self._owned = owned
-        keys = gateway.settings.callers.keys
-        door = Door(StaticKeys([(key.name, key.secret, frozenset(key.scopes)) for key in keys]))
-        table = [route for entry in routes for route in _routes(entry, gateway, door)]
+        who = Who(gateway.settings, gateway.clock, gateway.fetch)
+        door = Door(who.callers, gateway.clock, proxies=gateway.settings.callers.proxies)
+        inside = Inside(gateway, who)
+        table = [route for entry in routes for route in _routes(entry, inside, door)]
         # A path without parameters is found in a dict; patterns, mounts and the rest are the router's.
         self._plain = {route.path: route.app for route in table if not route.param_convertors}
         self._router = Router(table, redirect_slashes=False, default=_not_found, lifespan=self._lifespan)
@@ -135,8 +141,8 @@ class App:
 class Admitted:
     """An endpoint behind its access rule and its methods."""
 
-    def __init__(self, entry: Entry, gateway: Gateway, door: Door) -> None:
-        self._endpoint = entry.endpoint(gateway)
+    def __init__(self, entry: Entry, endpoint: Endpoint, door: Door) -> None:
+        self._endpoint = endpoint
         self._methods = frozenset(entry.methods.split())
         self._access = entry.access
         self._door = door
@@ -144,8 +150,8 @@ class Admitted:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit, then answer."""
         request: Incoming = scope["aigateway.request"]
-        if self._access != "public":
-            request.caller = self._door.caller(request)
+        if self._access in {"caller", "admin"}:
+            request.caller = await self._door.caller(request)
             if self._access == "admin":
                 require(request.caller, "admin")
         if scope["method"] not in self._methods:
@@ -158,10 +164,10 @@ class Admitted:
         await self._endpoint(request)
 
 
-def _routes(entry: Entry, gateway: Gateway, door: Door) -> list[Route]:
-    if entry.access not in {"public", "caller", "admin"}:
-        raise ConfigurationError(f"the route {entry.path} has no access rule; give it public, caller or admin")
-    app = Admitted(entry, gateway, door)
+def _routes(entry: Entry, inside: Inside, door: Door) -> list[Route]:
+    if entry.access not in {"public", "caller", "admin", "root"}:
+        raise ConfigurationError(f"the route {entry.path} has no access rule; give it public, caller, admin or root")
+    app = Admitted(entry, entry.endpoint(inside), door)
     paths = [entry.path]
     if entry.path.startswith("/v1/"):
         paths.append(entry.path.removeprefix("/v1"))
@@ -169,6 +175,8 @@ def _routes(entry: Entry, gateway: Gateway, door: Door) -> list[Route]:
 
 
 async def _refuse(request: Incoming, error: GatewayError) -> None:
+    if isinstance(error, Unauthenticated):
+        request.why = error.reason
     steps = error.decision.attempts if error.decision else 0
     await request.refuse(error, {"x-aigateway-attempts": str(steps)} if steps else None)
 
@@ -195,11 +203,13 @@ def _line(request: Incoming) -> str:
         "time": round(time.time(), 3),
         "request_id": request.id,
         "caller": request.caller.name,
-        "key": request.caller.key,
+        "key": request.caller.key or request.tried,
         "method": request.scope["method"][:16],
         "path": request.path[:256],
         "status": request.status,
         "ended": request.ended or "cut",
         "ms": round((time.monotonic() - request.started) * 1000, 1),
     }
+    if request.why:
+        line["why"] = request.why
     return json_line(line)

@@ -10,8 +10,9 @@ from pydantic_core import to_json
 
 from ..errors import UnknownModel
 from ..gateway import Gateway
-from ..types import ModelInfo
+from ..types import IN_PROCESS, Caller, ModelInfo
 from ._incoming import Incoming
+from ._who import Inside
 
 __all__ = ["Models", "OneModel", "model_card", "model_list"]
 
@@ -19,37 +20,39 @@ __all__ = ["Models", "OneModel", "model_card", "model_list"]
 class Models:
     """Answer GET /v1/models."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, inside: Inside) -> None:
+        self._gateway = inside.gateway
 
     async def __call__(self, request: Incoming) -> None:
         """List routes and models."""
-        await request.answer(to_json({"object": "list", "data": model_list(self._gateway)}))
+        await request.answer(to_json({"object": "list", "data": model_list(self._gateway, request.caller)}))
 
 
 class OneModel:
     """Answer GET /v1/models/{id}; ids may hold slashes."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, inside: Inside) -> None:
+        self._gateway = inside.gateway
 
     async def __call__(self, request: Incoming) -> None:
         """Describe one model, by its plain id or as provider/id."""
         name = unquote(str(request.scope["path_params"]["id"]))
-        for card in model_list(self._gateway):
+        for card in model_list(self._gateway, request.caller):
             if name in {card["id"], f"{card['owned_by']}/{card['id']}"}:
                 await request.answer(to_json(card))
                 return
         raise UnknownModel(f"the model {name[:128]!r} is not known here. GET /v1/models lists all.", param="model")
 
 
-def model_list(gateway: Gateway) -> list[dict[str, Any]]:
-    """List what can be asked for: routes first, then each provider's models."""
+def model_list(gateway: Gateway, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
+    """List what a caller can ask for: routes first, then each provider's models."""
     routes = [
         {"id": name, "object": "model", "created": 0, "owned_by": "aigateway", "targets": [str(t) for t in targets]}
         for name, targets in gateway.parts.names.routes.items()
+        if caller.may_use(name)
     ]
-    return [*routes, *(model_card(info) for info in gateway.parts.catalogue.living(datetime.now(UTC).date()))]
+    living = gateway.parts.catalogue.living(datetime.fromtimestamp(gateway.clock.wall(), UTC).date())
+    return [*routes, *(model_card(i) for i in living if caller.may_use(i.id, f"{i.provider}/{i.id}"))]
 
 
 def model_card(info: ModelInfo) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import anyio
 from ..callers import require
 from ..errors import GatewayError
 from ..exchange import Exchange
-from ..gateway import Gateway
 from ..types import ChatRequest, Chunk
 from ._incoming import ClientGone, Incoming
 from ._running import ShuttingDown
+from ._who import Inside
 
 __all__ = ["Chat"]
 
@@ -26,9 +26,9 @@ STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 class Chat:
     """Answer POST /v1/chat/completions."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-        self._prefix = "sandbox/" if gateway.settings.sandbox else ""
+    def __init__(self, inside: Inside) -> None:
+        self._gateway = inside.gateway
+        self._prefix = "sandbox/" if inside.gateway.settings.sandbox else ""
 
     async def __call__(self, request: Incoming) -> None:
         """Check, ask, answer."""

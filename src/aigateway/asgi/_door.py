@@ -5,28 +5,50 @@ from __future__ import annotations
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from ..callers import StaticKeys
+from ..callers import Callers, Visit, domain_of
 from ..errors import Forbidden, Unauthenticated
-from ..types import Caller
+from ..secrets import Secret
+from ..types import Caller, Clock
 from ._incoming import Incoming
 
 __all__ = ["Door", "is_loopback"]
 
 LOCAL = Caller("local", frozenset({"chat", "admin"}))
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+IN_URL = ("api_key=", "api-key=", "apikey=", "key=", "token=", "access_token=")
 
 
 class Door:
-    """Name the caller of a request. Without any configured key only this machine is served."""
+    """Name the caller of a request. Without any configured key only this machine is served.
 
-    def __init__(self, keys: StaticKeys) -> None:
-        self._keys = keys
+    `proxies` is how many of our own stand in front: that many addresses at the end of
+    `x-forwarded-for` are theirs to write, and nobody else's word is taken.
+    """
 
-    def caller(self, request: Incoming) -> Caller:
-        """Name who sent it. Raises Unauthenticated, or Forbidden for a stranger on a keyless server."""
-        if not len(self._keys):
+    def __init__(self, callers: Callers, clock: Clock, *, proxies: int = 0) -> None:
+        self._callers = callers
+        self._clock = clock
+        self._proxies = proxies
+
+    async def caller(self, request: Incoming) -> Caller:
+        """Name who sent it. Raises Unauthenticated, or Forbidden for a caller in the wrong place."""
+        if not self._callers:
             return self._local(request)
-        return self._keys.caller(_key(request))
+        key = _key(request)
+        if key:
+            request.tried = Secret(key[:1024]).id
+        visit = Visit(self._clock.wall(), self._address(request), _origin(request))
+        return await self._callers.caller(key, visit)
+
+    def _address(self, request: Incoming) -> str:
+        """Give the client's address, as far as our own proxies tell it."""
+        client = request.scope.get("client")
+        address = str(client[0]) if client else ""
+        if self._proxies:
+            named = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",")]
+            # The last proxy is who connects to us; each one writes down who connected to it.
+            address = named[-self._proxies] if len(named) >= self._proxies else ""
+        return address
 
     def _local(self, request: Incoming) -> Caller:
         client = request.scope.get("client")
@@ -71,8 +93,14 @@ def _host(url: str) -> str:
         return ""  # nobody's
 
 
+def _origin(request: Incoming) -> str:
+    """Give the host of the page a browser says it works for."""
+    named = request.headers.get("origin") or request.headers.get("referer") or ""
+    return domain_of(_host(named)) if named else ""
+
+
 def _key(request: Incoming) -> str:
-    """Find the one key of a request; two that differ are none."""
+    """Find the one key of a request; two that differ are none. Raises Unauthenticated for one in the URL."""
     headers = request.headers
     found = set()
     authorization = headers.get("authorization", "")
@@ -83,5 +111,13 @@ def _key(request: Incoming) -> str:
     if len(found) > 1 or request.repeated & {"authorization", "x-api-key", "api-key"}:
         raise Unauthenticated(
             "several API keys were sent. Send one, as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
-        )
+        ).because("several keys")
+    if not found and any(part.startswith(IN_URL) for part in _query(request).split("&")):
+        raise Unauthenticated(
+            "a key in the URL is not read: URLs are written down everywhere. Send it as 'Authorization: Bearer KEY'."
+        ).because("a key in the URL")
     return found.pop() if found else ""
+
+
+def _query(request: Incoming) -> str:
+    return bytes(request.scope.get("query_string", b""))[:4096].decode("latin-1").lower()

@@ -8,6 +8,7 @@ from pydantic_core import to_json
 
 from ..gateway import Gateway
 from ._incoming import Incoming
+from ._who import Inside
 
 __all__ = ["Health"]
 
@@ -15,8 +16,8 @@ __all__ = ["Health"]
 class Health:
     """Answer GET and HEAD /health."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, inside: Inside) -> None:
+        self._gateway = inside.gateway
 
     async def __call__(self, request: Incoming) -> None:
         """Say healthy, or degraded while a provider's last calls failed."""
@@ -26,7 +27,13 @@ class Health:
             "status": "degraded" if degraded else "healthy",
             "service": "aigateway",
             "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
-            "state": "memory",
+            "state": _state(self._gateway),
             "providers": providers,
         }
         await request.answer(to_json(body), headers={"cache-control": "no-store"})
+
+
+def _state(gateway: Gateway) -> str:
+    """Name the kind of place facts are kept in, and whether it can be reached."""
+    mirror = gateway.parts.mirror
+    return gateway.settings.state.scheme + (" unreachable" if mirror is not None and mirror.fault() else "")

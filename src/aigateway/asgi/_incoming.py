@@ -49,12 +49,13 @@ class Incoming:
 
     `received` tells that the body was read to its end, `complete` that the answer is out to its end.
     `sends` is odd while a message is on its way out. `ended` says in a word how the answer ended,
-    `reason` why its work was cancelled, if it was.
+    `reason` why its work was cancelled, if it was. `tried` masks a key that was not taken, `why` says
+    what was wrong with it.
     """
 
     __slots__ = (
         "_send", "caller", "complete", "ended", "headers", "id", "reason", "receive", "received", "repeated",
-        "scope", "sends", "started", "status", "streams",
+        "scope", "sends", "started", "status", "streams", "tried", "why",
     )  # fmt: skip  # one object per request
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +75,7 @@ class Incoming:
         self.caller: Caller = ANYONE
         self.status = self.sends = 0
         self.received = self.streams = self.complete = False
-        self.ended = ""
+        self.ended = self.tried = self.why = ""
         self.reason: Exception | None = None
 
     @property

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
 from ..callers import (
     Callers,
@@ -26,15 +27,23 @@ from ..callers import (
 )
 from ..config import CallerKey, Settings, TokenSettings
 from ..errors import ConfigurationError, GatewayError
+from ..gateway import Gateway
 from ..secrets import Secret, place, root
 from ..types import Caller, Clock
 
-__all__ = ["RemoteTokens", "Who", "file_store", "weekly_keys"]
+__all__ = ["Inside", "RemoteTokens", "Who", "file_store", "weekly_keys"]
 
 LOG = logging.getLogger("aigateway.callers")
 Fetch = Callable[[str], Awaitable[bytes]]
 # Seconds before a JWKS is fetched again, whether the last time worked or not.
 FETCHED_ANEW = 60.0
+
+
+class Inside(NamedTuple):
+    """Give an endpoint what it works with."""
+
+    gateway: Gateway
+    who: Who
 
 
 class Who:

@@ -14,6 +14,7 @@ from ..types import Caller
 __all__ = ["Grant", "Visit", "admit", "domain_of", "networks"]
 
 Network = IPv4Network | IPv6Network
+LONGEST_HOST = 256  # more than DNS allows; what is longer is not worth the time
 UNKNOWN = "the API key is missing or not known here. Send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
 
 
@@ -77,6 +78,8 @@ def networks(words: Iterable[str]) -> tuple[Network, ...]:
 
 def domain_of(host: str) -> str:
     """Write a host the one way it is compared: lower-case, ASCII, without a dot at the end; empty for none."""
+    if len(host) > LONGEST_HOST:
+        return ""
     bare = host.strip().rstrip(".").lower()
     try:
         written = bare.encode("idna").decode("ascii")

@@ -44,6 +44,10 @@ class WeeklyKeys:
         """List who has a key."""
         return self._clients
 
+    def is_root(self, value: str) -> bool:
+        """Tell whether somebody knows the root; in constant time."""
+        return self._root.matches(value)
+
     def key(self, client: str, at: float) -> Secret:
         """Give a client's key for the week of `at`, in seconds since the epoch."""
         year, week = _week(at)

@@ -128,7 +128,7 @@ def _listen(settings: Settings, host: str | None, port: int | None) -> socket.so
     port = settings.server.port if port is None else port
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        if not settings.callers.keys and not is_loopback(str(address[0])):
+        if not settings.callers.any and not is_loopback(str(address[0])):
             raise ConfigurationError(
                 f"listening on {host} without client keys would let anybody spend your money. Set "
                 "AI_GATEWAY_GATEWAY_API_KEY (or [[callers.keys]]), or listen on 127.0.0.1."
@@ -153,5 +153,5 @@ def _announce(settings: Settings, listener: socket.socket) -> None:
     typer.echo(f"aigateway {__version__} serves {settings.origin} at http://{shown}:{port}/v1", err=True)
     for name, route in settings.routes.items():
         typer.echo(f"  route {name}: {' -> '.join(target.to for target in route.targets)}", err=True)
-    if not settings.callers.keys:
+    if not settings.callers.any:
         typer.echo("  no client keys: this machine only is served", err=True)

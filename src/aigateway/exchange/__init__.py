@@ -4,13 +4,13 @@ from ._chunks import Chunks
 from ._exchange import Exchange
 from ._io import IO
 from ._open import NO_KEY, answered, open_exchange
-from ._probe import probe
+from ._probe import fetch, probe
 from ._race import race
 from ._source import chunks_of
 from ._ticks import Ticks
 from ._timer import Timer, timer_for
 
 __all__ = [
-    "IO", "NO_KEY", "Chunks", "Exchange", "Ticks", "Timer", "answered", "chunks_of", "open_exchange", "probe", "race",
-    "timer_for",
+    "IO", "NO_KEY", "Chunks", "Exchange", "Ticks", "Timer", "answered", "chunks_of", "fetch", "open_exchange", "probe",
+    "race", "timer_for",
 ]  # fmt: skip  # a list of names

@@ -14,7 +14,9 @@ from ._failures import from_bug, from_wire, placed
 from ._io import IO
 from ._timer import expired
 
-__all__ = ["probe"]
+__all__ = ["fetch", "probe"]
+
+LIMIT = 15.0
 
 
 async def probe(provider: Provider | LocalProvider, key: Secret, io: IO) -> list[str]:
@@ -40,12 +42,23 @@ async def probe(provider: Provider | LocalProvider, key: Secret, io: IO) -> list
         timer.stop()
 
 
-LIMIT = 15.0
+async def fetch(url: str, io: IO) -> bytes:
+    """Read a public document of at most 1 MB. Raises WireError."""
+    timer = io.timer()
+    try:
+        answer = await timer.within(LIMIT, lambda: _listed(HTTPRequest("GET", url, {"accept": "application/json"}), io))
+    except TimeoutError:
+        raise WireError(Kind.TIMEOUT, f"no answer within {LIMIT:g} s") from None
+    finally:
+        timer.stop()
+    if answer.status != 200:
+        raise WireError(Kind.PROTOCOL_ERROR, f"it was answered with status {answer.status}")
+    return answer.body
 
 
 async def _listed(request: HTTPRequest, io: IO) -> WireResponse:
     response = await io.transport.send(request, connect=io.timeouts.connect)
     try:
-        return WireResponse(response.status, response.headers, await read_all(response, 4_000_000), io.clock.wall())
+        return WireResponse(response.status, response.headers, await read_all(response, 1_000_000), io.clock.wall())
     finally:
         await response.aclose()

@@ -1,0 +1,62 @@
+"""What operators ask: the weekly key, and the state of vendor keys."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+from pydantic_core import to_json
+
+from ..errors import Forbidden, RequestError
+from ._incoming import Incoming
+from ._who import Inside
+
+__all__ = ["CurrentKey", "Keys", "ReloadKeys"]
+
+
+class CurrentKey:
+    """Answer GET /current-key for who sends the root secret in the header `admin-secret`."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._gateway = inside.gateway
+        self._weekly = inside.who.weekly
+
+    async def __call__(self, request: Incoming) -> None:
+        """Give the key of the first client, or of the one the query names, and how long it is valid."""
+        weekly, now = self._weekly, self._gateway.clock.wall()
+        if weekly is None:
+            raise RequestError("there are no weekly keys here. Configure [callers.weekly].", status=404)
+        if "admin-secret" in request.repeated or not weekly.is_root(request.headers.get("admin-secret", "")):
+            raise Forbidden("the header admin-secret is missing or wrong.")
+        named = parse_qs(bytes(request.scope.get("query_string", b""))[:1024].decode("latin-1")).get("client")
+        client = named[0] if named else weekly.clients[0]
+        if client not in weekly.clients:
+            raise RequestError(f"there is no weekly client {client[:64]!r}.", status=404, param="client")
+        body = {
+            "api_key": weekly.key(client, now).reveal(),
+            "expiry": weekly.ends(now).isoformat(),
+            "days_remaining": weekly.days_left(now),
+        }
+        await request.answer(to_json(body), headers={"cache-control": "no-store"})
+
+
+class Keys:
+    """Answer GET /admin/keys: every vendor key, without showing one."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._gateway = inside.gateway
+
+    async def __call__(self, request: Incoming) -> None:
+        """List them."""
+        await request.answer(to_json({"keys": self._gateway.keys()}))
+
+
+class ReloadKeys:
+    """Answer POST /admin/keys/reload: look at the files of vendor keys now."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._gateway = inside.gateway
+
+    async def __call__(self, request: Incoming) -> None:
+        """Count what was replaced."""
+        replaced = sum(ring.look(now=True) for ring in self._gateway.parts.rings.values())
+        await request.answer(to_json({"replaced": replaced}))
