@@ -342,7 +342,6 @@ DEEP = "[" * 4000
         signed()[:-1],
         signed() + "A",
         signed().replace(".", "..", 1),
-        signed() + "=",
         signed() + "\n",
         signed([]),
         signed("text"),
@@ -364,7 +363,7 @@ DEEP = "[" * 4000
         signed({**SAYS, "more": "x" * 8192}),
         "ey" + "." * 2**20,
     ],
-    ids=range(30),
+    ids=range(29),
 )
 def test_garbage_is_nobody(token: str) -> None:
     """Too few or many parts, no base64, no JSON, no object, depths, other scripts, a megabyte."""

@@ -131,7 +131,7 @@ class Tokens:
     def _kid(self, key: str) -> str:
         try:
             return str(self._jwt.get_unverified_header(key).get("kid", ""))
-        except (self._jwt.PyJWTError, RecursionError):
+        except (self._jwt.PyJWTError, ValueError, RecursionError):
             return ""
 
 

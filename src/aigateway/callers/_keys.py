@@ -42,7 +42,7 @@ class StaticKeys:
 
     def grant(self, key: str) -> Grant | None:
         """Give what a key allows."""
-        found = self._grants.get(_digest(key))
+        found = self._grants.get(_digest(key)) if self._grants else None
         return found[1] if found is not None and found[0].matches(key) else None
 
 

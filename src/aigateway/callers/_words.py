@@ -9,7 +9,7 @@ __all__ = ["spelled", "well_spelled", "with_checksum"]
 
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 BODY, CHECK = 43, 6  # base-62 digits of 256 and of 32 bits
-VALUES = {digit: value for value, digit in enumerate(DIGITS)}
+VALUES = {digit: value for value, digit in enumerate(DIGITS.encode())}
 
 
 def spelled(number: int, width: int) -> str:
@@ -29,9 +29,10 @@ def with_checksum(prefix: str, bits: bytes) -> str:
 
 def well_spelled(key: str, prefixes: Container[str]) -> bool:
     """Tell whether a key has one of the prefixes, the right form and the right checksum."""
-    word, said = key[:-CHECK], 0
-    if word[:-BODY] not in prefixes or not key.isascii() or not key[-BODY - CHECK :].isalnum():
+    if key[: -BODY - CHECK] not in prefixes:
         return False
-    for digit in key[-CHECK:]:
-        said = said * 62 + VALUES[digit]
-    return said == crc32(word.encode())
+    word = key.encode("ascii", "replace")
+    if not word[-BODY - CHECK :].isalnum():
+        return False
+    a, b, c, d, e, f = (VALUES[digit] for digit in word[-CHECK:])
+    return ((((a * 62 + b) * 62 + c) * 62 + d) * 62 + e) * 62 + f == crc32(word[:-CHECK])
