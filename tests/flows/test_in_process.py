@@ -63,8 +63,9 @@ async def test_a_stream(gateway: Gateway) -> None:
 
 
 @pytest.mark.anyio
-async def test_many_at_once(gateway: Gateway, standins: Sandbox) -> None:
+async def test_many_at_once(configure: Callable[..., Settings], pair: tuple[str, str], standins: Sandbox) -> None:
     """Thirty calls at once, every other one streamed, each get their own answer."""
+    gateway = Gateway(configure(transport={"kind": pair[0]}, timeouts={}))
     answers: dict[int, str] = {}
 
     async def ask(number: int) -> None:

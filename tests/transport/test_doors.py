@@ -14,32 +14,12 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from aigateway.errors import ConfigurationError, Kind, WireError
 from aigateway.secrets import Secret
-from aigateway.transport import Transport, open_transport, read_all
-from aigateway.types import HTTPRequest
+from aigateway.transport import open_transport, read_all
+
+from .parts import door, post, read_request
 
 Handler = Callable[[SocketStream, bytes], Awaitable[None]]
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n"
-
-
-@pytest.fixture(
-    params=[("httpx2", "asyncio"), ("httpx2", "trio"), ("aiohttp", "asyncio")], ids=lambda pair: f"{pair[0]}-{pair[1]}"
-)
-def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
-    return request.param  # type: ignore[no-any-return]  # the params above
-
-
-@pytest.fixture
-def anyio_backend(pair: tuple[str, str]) -> str:
-    return pair[1]
-
-
-@asynccontextmanager
-async def door(pair: tuple[str, str]) -> AsyncIterator[Transport]:
-    transport = open_transport(pair[0], backend=pair[1])  # type: ignore[arg-type]  # one of the kinds
-    try:
-        yield transport
-    finally:
-        await transport.aclose()
 
 
 @asynccontextmanager
@@ -58,23 +38,6 @@ async def server(handler: Handler) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
         tasks.cancel_scope.cancel()
     await listener.aclose()
-
-
-async def read_request(stream: SocketStream) -> bytes:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += await stream.receive()
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = next(
-        (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
-    )
-    while len(body) < length:
-        body += await stream.receive()
-    return head + b"\r\n\r\n" + body
-
-
-def post(url: str, **headers: str | Secret) -> HTTPRequest:
-    return HTTPRequest("POST", url + "/v1/chat", {"content-type": "application/json", **headers}, b'{"a":1}')
 
 
 @pytest.mark.anyio

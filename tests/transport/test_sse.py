@@ -15,10 +15,13 @@ LINE = st.one_of(
     st.sampled_from(
         [b"data: a", b"data:b", b"data:  c", b"data", b"event: e", b"event:", b": hm", b"id: 7", b"", b"datax: d"]
     ),
+    st.sampled_from([b"data: \x00", b"\x00data: a", b"data: \xef\xbb\xbf", b"\xef\xbb\xbfdata: a"]),
     st.binary(max_size=8),
 )
 ENDING = st.sampled_from([b"\n", b"\r\n", b"\r"])
-STREAM = st.lists(st.tuples(LINE, ENDING).map(b"".join), max_size=16).map(b"".join)
+BODY = st.lists(st.tuples(LINE, ENDING).map(b"".join), max_size=16).map(b"".join)
+STREAM = st.tuples(st.sampled_from([b"", b"", b"\xef\xbb\xbf", b"\xef\xbb"]), BODY).map(b"".join)
+PLACES = st.lists(st.integers(0, 10_000), max_size=12)
 
 
 def events(*pieces, limit=1024 * 1024):
@@ -72,7 +75,7 @@ def test_forms(data, expected):
     assert expected == events(*(data[at : at + 1] for at in range(len(data))))
 
 
-@given(STREAM, st.lists(st.integers(0, 10_000), max_size=12))
+@given(STREAM, PLACES)
 @example(b"data: a\r\n\r\n", [8])
 @example(b"\xef\xbb\xbfdata: a\n\n", [1, 2])
 def test_any_chunking_gives_the_same_events(data, places):
@@ -118,6 +121,45 @@ def test_bound_does_not_depend_on_the_chunking():
     data = b"data: " + b"a" * 60 + b"\n\ndata: " + b"b" * 60
 
     assert events(data[:70], data[70:], limit=100) == events(data, limit=100)
+
+
+def until_refused(pieces, limit):
+    """Give the events, and whether the decoder refused in the end."""
+    decoder, found = SSEDecoder(limit), []
+    for piece in pieces:
+        try:
+            found += decoder.feed(piece)
+        except WireError:
+            return found, True
+    return found, False
+
+
+@given(STREAM, PLACES, st.integers(1, 24))
+@example(b"data: " + b"a" * 10 + b"\n\n", [14], 12)
+@example(b": " + b"c" * 30 + b"\n\ndata: a\n\n", [20], 24)
+@example(b"data: aaaaaa\r\n\r\n", [13], 12)
+def test_what_is_too_large_does_not_depend_on_the_chunking(data, places, limit):
+    """One byte at a time, whole, or cut anywhere: the same bytes are refused, the same are not."""
+    slowly, refused = until_refused([data[at : at + 1] for at in range(len(data))], limit)
+    found, also_refused = until_refused(cut(data, places), limit)
+
+    assert refused == also_refused
+    assert found == slowly[: len(found)]
+    assert refused or found == slowly
+
+
+@pytest.mark.parametrize("line", [b"data: ", b": ", b"event: ", b"nothing", b"\xef\xbb\xbfdata: ", b"data\ndata: "])
+@pytest.mark.parametrize("size", [1, 65_536, 3_000_000])
+def test_an_endless_line_is_cut_at_1_mib(line, size):
+    """Whatever a line begins with, and however it arrives, it is not collected for ever."""
+    decoder, fed = SSEDecoder(), 0
+    with pytest.raises(WireError, match="larger than 1048576"):
+        decoder.feed(line + b"a" * (1024 * 1024 - 64))
+        while fed < 4_000_000:
+            decoder.feed(b"a" * size)
+            fed += size
+
+    assert fed <= 1024 * 1024
 
 
 def test_tiny_reads_are_linear():

@@ -85,7 +85,7 @@ class Elsewhere(Secret):
 KEYLIKE = re.compile(
     r"(?i:bearer\s+)\S+|\b(?:sk|gsk|cpk|rk|pk|gw)[-_][A-Za-z0-9_\-*.]{6,}|\beyJ[A-Za-z0-9_\-.]{16,}|\borg[-_][A-Za-z0-9]{6,}"
 )
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 def mask(text: str, *known: Secret | None, limit: int = 256) -> str:

@@ -6,19 +6,52 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._clock import LoopClock
     from ._conformance import ProviderConformance
     from ._fixtures import Fixture, Observed, load_fixtures, mismatches, play
+    from .toxics import Bandwidth, BlackHole, Cut, Flow, HalfClose, Latency, Reset, Slicer, SlowClose, Toxic, Toxics
 
 _HOME = {
+    "Bandwidth": "toxics",
+    "BlackHole": "toxics",
+    "Cut": "toxics",
     "Fixture": "_fixtures",
+    "Flow": "toxics",
+    "HalfClose": "toxics",
+    "Latency": "toxics",
+    "LoopClock": "_clock",
     "Observed": "_fixtures",
     "ProviderConformance": "_conformance",
+    "Reset": "toxics",
+    "Slicer": "toxics",
+    "SlowClose": "toxics",
+    "Toxic": "toxics",
+    "Toxics": "toxics",
     "load_fixtures": "_fixtures",
     "mismatches": "_fixtures",
     "play": "_fixtures",
 }
 
-__all__ = ["Fixture", "Observed", "ProviderConformance", "load_fixtures", "mismatches", "play"]
+__all__ = [
+    "Bandwidth",
+    "BlackHole",
+    "Cut",
+    "Fixture",
+    "Flow",
+    "HalfClose",
+    "Latency",
+    "LoopClock",
+    "Observed",
+    "ProviderConformance",
+    "Reset",
+    "Slicer",
+    "SlowClose",
+    "Toxic",
+    "Toxics",
+    "load_fixtures",
+    "mismatches",
+    "play",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,14 +1,52 @@
-"""Whole bodies, bounded."""
+"""Bodies, bounded: decoded bytes as they come, or the whole."""
 
 from __future__ import annotations
 
+from anyio.lowlevel import checkpoint
+
 from ..errors import Kind, WireError
+from ._inflate import STEP, Inflater
 from ._transport import HTTPResponse
 
-__all__ = ["MAX_BODY", "MAX_ERROR_BODY", "read_all", "read_some"]
+__all__ = ["MAX_BODY", "MAX_ERROR_BODY", "BoundedBody", "read_all", "read_some"]
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_ERROR_BODY = 64 * 1024
+
+
+class BoundedBody:
+    """What the answers of both doors share: no vendor sends more than `MAX_BODY`, compressed or not.
+
+    A door says how raw bytes arrive (`_receive`, b"" at the end).
+    """
+
+    __slots__ = ("_inflater", "_size")
+
+    def __init__(self, encoding: str | None) -> None:
+        self._inflater = Inflater(encoding) if encoding and encoding.lower() != "identity" else None
+        self._size = 0
+
+    async def read(self) -> bytes:
+        """Give the next bytes, b"" at the end."""
+        data = await (self._receive() if self._inflater is None else self._inflated(self._inflater))
+        self._size += len(data)
+        if self._size > MAX_BODY:
+            raise _too_large(MAX_BODY)
+        return data
+
+    async def _inflated(self, inflater: Inflater) -> bytes:
+        while not (data := inflater.step()):
+            raw = await self._receive()
+            if not raw:
+                inflater.end()
+                return b""
+            inflater.feed(raw)
+        if len(data) == STEP:
+            await checkpoint()  # one read may hold megabytes: others get their turn in between
+        return data
+
+    async def _receive(self) -> bytes:
+        raise NotImplementedError
 
 
 async def read_all(response: HTTPResponse, limit: int = MAX_BODY) -> bytes:
@@ -18,7 +56,7 @@ async def read_all(response: HTTPResponse, limit: int = MAX_BODY) -> bytes:
     while part := await response.read():
         size += len(part)
         if size > limit:
-            raise WireError(Kind.PROTOCOL_ERROR, f"the answer is larger than {limit} bytes")
+            raise _too_large(limit)
         parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -33,3 +71,7 @@ async def read_some(response: HTTPResponse, limit: int = MAX_ERROR_BODY) -> byte
     except WireError:
         pass
     return b"".join(parts)[:limit]
+
+
+def _too_large(limit: int) -> WireError:
+    return WireError(Kind.PROTOCOL_ERROR, f"the answer is larger than {limit} bytes")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from http.cookiejar import CookieJar
+from typing import Any, cast
 
 import httpx2 as httpx
 
 from ..errors import Kind, WireError
 from ..secrets import Secret
 from ..types import HTTPRequest
+from ._body import BoundedBody
 from ._translate import AsWireErrors
 
 __all__ = ["HttpxTransport"]
@@ -46,8 +49,14 @@ class HttpxTransport:
                 content=request.body,
                 extensions={"timeout": timeout},
             )
+            if not self._owned:  # a client's own defaults ask for encodings we do not read
+                built.headers["accept-encoding"] = "identity"
             response = await self._client.send(built, stream=True, follow_redirects=False, auth=None)
-        return HttpxResponse(response)
+        opened = HttpxResponse(response)
+        if "transfer-encoding" in response.headers and "content-length" in response.headers:
+            await opened.aclose()
+            raise WireError(Kind.PROTOCOL_ERROR, "not valid HTTP: two lengths for one answer")
+        return opened
 
     async def aclose(self) -> None:
         """Close for good; the client too, unless it is the caller's."""
@@ -66,27 +75,34 @@ class HttpxTransport:
 
 
 def _own_client() -> httpx.AsyncClient:
-    client = httpx.AsyncClient(limits=NO_LIMITS, follow_redirects=False)
+    client = httpx.AsyncClient(limits=NO_LIMITS, follow_redirects=False, cookies=_NoCookies())
     client.headers.clear()  # what a vendor gets is what its provider encoded
     return client
 
 
-class HttpxResponse:
+class _NoCookies(CookieJar):
+    """Keep nothing: one caller's cookie must not go out with another caller's request."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Leave them where they are."""
+
+
+class HttpxResponse(BoundedBody):
     """Wrap an open httpx response."""
 
     __slots__ = ("_chunks", "_left", "_response", "headers", "status")
 
     def __init__(self, response: httpx.Response) -> None:
+        super().__init__(response.headers.get("content-encoding"))
         self._response = response
         self._chunks: AsyncIterator[bytes] | None = None
         self._left = False
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
 
-    async def read(self) -> bytes:
-        """Give the next bytes, b"" at the end."""
-        if self._chunks is None:
-            self._chunks = self._response.aiter_bytes()
+    async def _receive(self) -> bytes:
+        if self._chunks is None:  # the stream below the response, which would inflate without bounds
+            self._chunks = aiter(cast("httpx.AsyncByteStream", self._response.stream))
         if self._left:  # httpx takes a read that was cancelled for the end of the body
             raise WireError(Kind.CANCELLED, "a read of this answer was cancelled before")
         self._left = True
@@ -100,7 +116,8 @@ class HttpxResponse:
 
     async def aclose(self, *, reusable: bool = False) -> None:
         """Close; httpx keeps the connection only if the body was read to its end."""
-        await self._response.aclose()
+        with suppress(Exception):
+            await self._response.aclose()
         if self._chunks is None:
             return
         # On a closed connection the generators below end one inside the other; left to the garbage
@@ -112,8 +129,10 @@ class HttpxResponse:
 
 AS_WIRE_ERRORS = AsWireErrors(
     (Kind.CONNECT, [httpx.ConnectTimeout, httpx.ConnectError, httpx.PoolTimeout, httpx.ProxyError]),
+    (Kind.CONNECT, [httpx.InvalidURL, UnicodeError]),  # a host's name that cannot be one
     (Kind.TIMEOUT, [httpx.TimeoutException]),
-    (Kind.STREAM_INTERRUPTED, [httpx.NetworkError, httpx.RemoteProtocolError]),
-    (Kind.PROTOCOL_ERROR, [httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, ValueError]),
-    (Kind.STREAM_INTERRUPTED, [RuntimeError]),  # closed under a reader
+    (Kind.STREAM_INTERRUPTED, [httpx.NetworkError]),
+    (Kind.PROTOCOL_ERROR, [httpx.HTTPError, httpx.StreamError, ValueError]),
+    (Kind.STREAM_INTERRUPTED, [OSError, RuntimeError]),  # RuntimeError: closed under a reader
+    broken=("peer ", "Server disconnected"),
 )

@@ -69,7 +69,8 @@ class SSEDecoder:
         )
 
     def _bound(self) -> None:
-        if self._size + len(self._buffer) + self._held > self._limit:
+        waiting = self._buffer.endswith(b"\r")  # a CR that may yet be half a line end is none of the line
+        if self._size + len(self._buffer) - waiting + self._held > self._limit:
             raise self._too_large()
 
     def _too_large(self) -> WireError:
@@ -85,6 +86,9 @@ class SSEDecoder:
     def _take(self, lines: list[bytes]) -> list[Event]:
         events: list[Event] = []
         for line in lines:
+            self._size += len(line)  # all of it, as `_bound` counts a line that has not ended yet
+            if self._size > self._limit:
+                raise self._too_large()
             if not line:
                 if self._data:
                     events.append(Event(b"\n".join(self._data), self._name or "message"))
@@ -92,14 +96,8 @@ class SSEDecoder:
             elif line.startswith(b"data:"):
                 value = line[6:] if line[5:6] == b" " else line[5:]
                 self._data.append(value)
-                self._size += len(value) + 1
-                if self._size > self._limit:
-                    raise self._too_large()
             elif line.startswith(b"event:"):
                 self._name = line[6:].strip().decode("utf-8", "replace")
             elif line == b"data":
                 self._data.append(b"")
-                self._size += 1
-                if self._size > self._limit:
-                    raise self._too_large()
         return events

@@ -19,14 +19,18 @@ WORDS = {
 class AsWireErrors:
     """Translate a client library's exceptions by the first row that fits.
 
-    The class is kept and never the text: a URL or a header may be in it. A context manager of
-    its own, because one made from a generator costs more than the translating.
+    The class is kept and never the text: a URL or a header may be in it. What no row names is
+    a `protocol_error`: no vendor's bytes may surface as a crash. `broken` are the beginnings of
+    messages that mean a broken connection, where a library has one class for that and for nonsense.
+    A context manager of its own, because one made from a generator costs more than the translating.
     """
 
-    __slots__ = ("_table",)
+    __slots__ = ("_broken", "_table")
 
-    def __init__(self, *table: tuple[Kind, Sequence[type[Exception]]]) -> None:
+    def __init__(self, *table: tuple[Kind, Sequence[type[Exception]]], broken: tuple[str, ...] = ()) -> None:
         self._table = [(kind, tuple(classes)) for kind, classes in table]
+        self._table.append((Kind.PROTOCOL_ERROR, (Exception,)))
+        self._broken = broken
 
     def __enter__(self) -> None:
         pass
@@ -34,4 +38,6 @@ class AsWireErrors:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
         for found, classes in self._table if error is not None else ():
             if isinstance(error, classes):
+                if found is Kind.PROTOCOL_ERROR and str(error).startswith(self._broken):
+                    found = Kind.STREAM_INTERRUPTED
                 raise WireError(found, f"{WORDS[found]} ({type(error).__name__})") from None
