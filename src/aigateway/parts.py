@@ -16,8 +16,8 @@ from .keys import Key, Ring, Slot, Source
 from .plugins import Registry
 from .providers import LocalProvider, Options, Provider
 from .routing import Names, Rules
-from .secrets import Secret, WatchedFile
-from .state import Memory, Mirror
+from .secrets import Secret, WatchedFile, place
+from .state import Document, FileMirror, Memory, Mirror
 from .types import Clock, Retries, Routing, Target, Timeouts
 
 if TYPE_CHECKING:
@@ -134,6 +134,9 @@ def _mirror(settings: Settings, registry: Registry) -> Mirror | None:
     scheme = settings.state.scheme
     if scheme == "memory":
         return None
+    if scheme == "file":
+        path = Path(settings.state.url.reveal().removeprefix("file:"))
+        return FileMirror(Document(place(path, settings.context.base)))
     return _located(settings, ("state", "url"), lambda: registry.state(scheme).factory(settings.state.url))
 
 

@@ -169,6 +169,9 @@ def test_what_is_wrong_with_a_key_is_said_when_it_is_made(path: Path) -> None:
         store.new("a", at=NOW, environment="prod")
     with pytest.raises(ConfigurationError, match=r"'10\.0\.0\.0/99' is no IP address"):
         store.new("a", at=NOW, networks=["10.0.0.0/99"])
+    for name in ("", "x" * 65, "a\r\nb", "\x1b[31m", "\ud800"):
+        with pytest.raises(RequestError, match="1 to 64 printable characters"):
+            store.new(name, at=NOW)
     assert not path.exists()
 
     store.new("a", at=NOW)

@@ -5,18 +5,27 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import marshal
+import os
 import pickle
+import pprint
+import reprlib
 import string
 import traceback
-from dataclasses import asdict, dataclass
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import asdict, astuple, dataclass, replace
+from string import Template
+from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
-from aigateway.secrets import Secret, mask
+from aigateway.secrets import Elsewhere, Secret, mask
 
 VALUE = "sk-live-0123456789abcdef"
 
@@ -27,6 +36,12 @@ class Model(BaseModel):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     key: Secret
+
+
+class Keyless(BaseModel):
+    """Want text where a secret is given."""
+
+    key: str
 
 
 @dataclass
@@ -203,3 +218,94 @@ def test_masking_is_fast_on_hostile_text() -> None:
     """A megabyte of almost-keys takes no time."""
     assert len(mask("sk-" * 350_000, Secret("y"))) <= 256
     assert len(mask("bearer " * 150_000)) <= 256
+
+
+def filled(value: str) -> Secret:
+    """Make a secret a plug-in has read."""
+    secret = Elsewhere("vault", "team/keys")
+    secret.fill(value)
+    return secret
+
+
+@dataclass
+class Keys:
+    """Hold secrets as settings do, one inside another."""
+
+    one: Secret
+    more: dict[str, list[Secret]]
+
+
+WAYS: list[Callable[[Any], object]] = [
+    repr,
+    str,
+    ascii,
+    format,
+    lambda value: f"{value} {value!s} {value!r} {value!a} {value:x}",
+    lambda value: "%s %r %a" % (value, value, value),  # noqa: UP031  # the old form is the test
+    lambda value: "%d" % value,  # noqa: UP031  # as above
+    lambda value: "%(v)s" % {"v": value},  # noqa: UP031  # as above
+    lambda value: Template("$v").substitute(v=value),
+    pprint.pformat,
+    reprlib.repr,
+    json.dumps,
+    lambda value: json.dumps(value, default=str),
+    lambda value: json.dumps(value, default=repr),
+    lambda value: json.dumps(value, default=vars),
+    lambda value: json.dumps({str(value): 1}),
+    lambda value: to_json(value, fallback=repr),
+    lambda value: to_json(value, serialize_unknown=True),
+    to_jsonable_python,
+    lambda value: to_jsonable_python(value, serialize_unknown=True),
+    lambda value: Model(key=value).model_dump(mode="json"),
+    lambda value: Model(key=value).model_dump_json(fallback=str),
+    lambda value: Model.model_validate({"key": [value]}),
+    lambda value: Keyless.model_validate({"key": value}),
+    lambda value: asdict(Keys(value, {"a": [value]})),
+    lambda value: astuple(Keys(value, {"a": [value]})),
+    lambda value: repr(Keys(value, {"a": [value]})),
+    lambda value: replace(Keys(value, {}), more={"a": [value]}),
+    lambda value: [pickle.dumps(value, protocol) for protocol in range(6)],
+    marshal.dumps,
+    copy.copy,
+    copy.deepcopy,
+    vars,
+    lambda value: value.__dict__,
+    lambda value: value.__getstate__(),
+    lambda value: object.__reduce_ex__(value, 2),
+    bytes,
+    list,
+    dict,
+    tuple,
+    len,
+    int,
+    lambda value: value + "x",
+    lambda value: "x" + value,
+    lambda value: value + b"x",
+    "".join,
+    lambda value: ["".join(part) for part in (["x", value], [value])],
+    lambda value: value in "text",
+    lambda value: value[0],
+    lambda value: value < value,
+    lambda value: {**value},
+    lambda value: open(value),  # noqa: SIM115  # it is refused
+    lambda value: os.environ.__setitem__("NAME", value),
+    os.fspath,
+    lambda value: urlencode({"key": value}),
+    lambda value: setattr(value, "note", 1),
+    lambda value: value.missing,
+    lambda value: value.__weakref__,
+]
+
+
+@pytest.mark.parametrize("make", [Secret, filled], ids=["read", "elsewhere"])
+@pytest.mark.parametrize("way", range(len(WAYS)))
+def test_there_is_no_way_to_show_one_by_accident(make: Callable[[str], Secret], way: int) -> None:
+    """Whatever gives something gives the id; whatever is refused is refused without the value, locals and all."""
+    secret = make(VALUE)
+    try:
+        shown = repr(WAYS[way](secret))
+    except Exception as error:
+        shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+
+    spellings = [VALUE, VALUE[:20], VALUE[8:], quote(VALUE, safe=""), b64encode(VALUE.encode()).decode()[:20]]
+    assert [] == [spelling for spelling in spellings if spelling in shown]

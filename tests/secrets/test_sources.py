@@ -25,6 +25,7 @@ def test_an_unset_variable_is_named(environ: dict[str, str]) -> None:
 def test_file_reads_relative_to_its_folder(tmp_path: Path) -> None:
     """A relative path counts from the configuration, an absolute one from the root."""
     (tmp_path / "key").write_text("s3cret\n", encoding="utf-8")
+    (tmp_path / "key").chmod(0o600)
 
     assert "s3cret" == resolve("file:key", {}, base=tmp_path).reveal()
     assert "s3cret" == resolve(f"file:{tmp_path / 'key'}", {}, base=Path("/elsewhere")).reveal()
@@ -34,6 +35,8 @@ def test_a_bad_file_is_named_and_not_shown(tmp_path: Path) -> None:
     """Missing, empty, a folder, not text: each says which file and why."""
     (tmp_path / "empty").write_text(" \n", encoding="utf-8")
     (tmp_path / "binary").write_bytes(b"\xff\xfes3cret")
+    for path in tmp_path.iterdir():
+        path.chmod(0o600)
 
     for name, reason in [("absent", "No such file"), ("empty", "is empty"), ("binary", "not text"), (".", "directory")]:
         with pytest.raises(ConfigurationError, match=reason) as error:
@@ -44,7 +47,7 @@ def test_a_bad_file_is_named_and_not_shown(tmp_path: Path) -> None:
 
 def test_a_literal_is_refused_with_a_hint() -> None:
     """The value is not repeated, and both ways out are told."""
-    for literal in ("sk-live-1", "sk:with:colons", "ENV:KEY", "environment:KEY", ""):
+    for literal in ("sk-live-1", "sk-live:with:colons", "ENV:KEY", "Environment:KEY", ""):
         with pytest.raises(ConfigurationError, match="env:NAME") as error:
             resolve(literal, {"KEY": "x"})
         assert not literal or literal not in error.value.message

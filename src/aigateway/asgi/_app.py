@@ -73,7 +73,7 @@ class App:
     def __init__(self, gateway: Gateway, *, owned: bool, routes: Sequence[Entry]) -> None:
         self.gateway = gateway
         self._owned = owned
-        who = Who(gateway.settings, gateway.clock, gateway.fetch)
+        who = Who(gateway)
         door = Door(who.callers, gateway.clock, proxies=gateway.settings.callers.proxies)
         inside = Inside(gateway, who)
         table = [route for entry in routes for route in _routes(entry, inside, door)]

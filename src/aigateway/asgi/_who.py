@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ..callers import (
     Callers,
+    CallerStore,
     Claims,
     FernetSeal,
     FileStore,
@@ -52,19 +53,27 @@ class Who:
     Raises ConfigurationError that names the setting.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, fetch: Fetch) -> None:
-        table = settings.callers
+    def __init__(self, gateway: Gateway) -> None:
+        settings, table = gateway.settings, gateway.settings.callers
         static = StaticKeys((key.secret, _grant(key)) for key in table.keys)
         self.weekly = weekly_keys(settings)
         verifiers: list[Verifier] = []
         if table.store is not None:
-            store, peppers = file_store(settings)
-            verifiers.append(StoredKeys(store, peppers))
+            verifiers.append(StoredKeys(*_store(gateway)))
         if self.weekly is not None:
             verifiers.append(self.weekly)
         if table.jwt is not None:
-            verifiers.append(_tokens(table.jwt, settings, clock, fetch))
+            verifiers.append(_tokens(table.jwt, settings, gateway.clock, gateway.fetch))
         self.callers = Callers(static, verifiers)
+
+
+def _store(gateway: Gateway) -> tuple[CallerStore, Peppers]:
+    """Open the place client keys are kept in: a file, or what a plug-in offers."""
+    settings = gateway.settings
+    kind, _, rest = str(settings.callers.store).partition(":")
+    if kind == "file":
+        return file_store(settings)
+    return gateway.registry.callers(kind).factory(rest), Peppers(_roots(settings))
 
 
 def weekly_keys(settings: Settings) -> WeeklyKeys | None:
@@ -84,13 +93,17 @@ def file_store(settings: Settings) -> tuple[FileStore, Peppers]:
     if kind != "file" or not path:
         where = settings.locate("callers", "store")
         raise ConfigurationError(f'{where}: callers.store must be "file:PATH". Other places come as plug-ins.')
-    if not table.roots:
-        where = settings.locate("callers", "store")
-        raise ConfigurationError(f'{where}: callers.store needs a root secret. Add roots = ["env:SECRET_KEY"].')
-    roots = [_root(secret, "callers.roots", settings) for secret in table.roots]
+    roots = _roots(settings)
     peppers = Peppers(roots)
     seal = FernetSeal(roots) if table.encrypt else None
     return FileStore(place(Path(path), settings.context.base), peppers, seal=seal), peppers
+
+
+def _roots(settings: Settings) -> list[Secret]:
+    if not settings.callers.roots:
+        where = settings.locate("callers", "store")
+        raise ConfigurationError(f'{where}: callers.store needs a root secret. Add roots = ["env:SECRET_KEY"].')
+    return [_root(secret, "callers.roots", settings) for secret in settings.callers.roots]
 
 
 class RemoteTokens(Tokens):

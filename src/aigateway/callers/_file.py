@@ -25,6 +25,7 @@ LOG = logging.getLogger("aigateway.callers")
 
 Entry = dict[str, Any]
 VERSION = 1
+LONGEST_NAME = 64
 LOOKS = 1.0  # seconds between two looks at the file, for keys that are known; an unknown one may be new
 LISTS = ("scopes", "models", "networks", "domains")
 
@@ -188,6 +189,8 @@ class FileStore:
 
 
 def _entry(name: str, key: Secret, peppers: Peppers, *, at: float, ends: float | None, **allows: Any) -> Entry:
+    if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
+        raise RequestError(f"a key's name is 1 to {LONGEST_NAME} printable characters, not {name[:LONGEST_NAME]!r}.")
     entry: Entry = {
         "id": secrets.token_hex(4),
         "name": name,

@@ -34,5 +34,7 @@ def well_spelled(key: str, prefixes: Container[str]) -> bool:
     word = key.encode("ascii", "replace")
     if not word[-BODY - CHECK :].isalnum():
         return False
-    a, b, c, d, e, f = (VALUES[digit] for digit in word[-CHECK:])
-    return ((((a * 62 + b) * 62 + c) * 62 + d) * 62 + e) * 62 + f == crc32(word[:-CHECK])
+    said = 0
+    for digit in word[-CHECK:]:
+        said = said * 62 + VALUES[digit]
+    return said == crc32(word[:-CHECK])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Iterator
 
 from ..config import Settings
+from ..secrets import Redact, Secret
 
 __all__ = ["configure_logging"]
 
@@ -53,10 +55,23 @@ def configure_logging(settings: Settings) -> None:
     server = logging.getLogger("uvicorn.error")
     server.setLevel(logging.WARNING)
     server.addFilter(_is_news)
+    redact = Redact(_secrets(settings))
+    logging.getLogger().handlers[0].addFilter(redact)
     for name in JSON_LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [Lines()]
+        logger.handlers[0].addFilter(redact)
         logger.propagate = False
+
+
+def _secrets(settings: Settings) -> Iterator[Secret]:
+    """Give every secret of the configuration."""
+    for provider in settings.providers.values():
+        yield from (key.secret for key in provider.keys)
+    callers = settings.callers
+    yield from (key.secret for key in callers.keys)
+    yield from callers.roots
+    yield from filter(None, (callers.weekly and callers.weekly.root, callers.jwt and callers.jwt.secret))
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..config import VENDORS, Context, Settings, apply_environment, as_sandbox, parse
+from ..config import VENDORS, Context, Settings, apply_environment, apply_roots, as_sandbox, parse
 
 if TYPE_CHECKING:
     from ..testing.sandbox import Sandbox
@@ -23,6 +23,7 @@ def sandbox_settings(sandbox: Sandbox, environ: Mapping[str, str] | None = None)
     """
     environ = environ or {}
     data = _tables(sandbox)
+    apply_roots(data, environ)
     warnings = apply_environment(data, environ)
     return as_sandbox(parse(data, Context(environ), warnings))
 

@@ -1,6 +1,6 @@
 """TOML and environment to frozen Settings, which know where each value came from."""
 
-from ._environment import VENDORS, apply_environment
+from ._environment import VENDORS, apply_environment, apply_roots
 from ._load import FILE_NAME, as_sandbox, load, parse, read_dotenv, with_guard
 from ._origin import Context
 from ._problems import unknown_setting
@@ -8,5 +8,5 @@ from ._settings import CallerKey, KeySettings, ProviderSettings, Settings, Token
 
 __all__ = [
     "FILE_NAME", "VENDORS", "CallerKey", "Context", "KeySettings", "ProviderSettings", "Settings", "TokenSettings",
-    "apply_environment", "as_sandbox", "load", "parse", "read_dotenv", "unknown_setting", "with_guard",
+    "apply_environment", "apply_roots", "as_sandbox", "load", "parse", "read_dotenv", "unknown_setting", "with_guard",
 ]  # fmt: skip  # a list of names

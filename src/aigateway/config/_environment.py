@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 
-__all__ = ["VENDORS", "apply_environment", "environment_only"]
+__all__ = ["VENDORS", "apply_environment", "apply_roots", "environment_only"]
 
 PREFIX = "AI_GATEWAY_"
 # The built-in route's order: provider, its variable, the model it is asked for.
@@ -32,12 +32,16 @@ def environment_only(environ: Mapping[str, str]) -> dict[str, Any]:
             providers[name] = {"keys": keys}
             targets.append(f"{name}/{model}")
     data: dict[str, Any] = {"unknown_models": "default", "providers": providers}
-    callers = {name: value for variable, (name, value) in ROOTS.items() if environ.get(variable)}
-    if callers:
-        data["callers"] = callers
     if targets:
         data |= {"routes": {"smart": {"targets": targets}}, "default_model": "smart", "fallback": "smart"}
     return data
+
+
+def apply_roots(data: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Take the secrets that have common names; only where no file says what counts."""
+    callers = {name: value for variable, (name, value) in ROOTS.items() if environ.get(variable)}
+    if callers:
+        data["callers"] = {**callers, **data.get("callers", {})}
 
 
 def apply_environment(data: dict[str, Any], environ: Mapping[str, str]) -> list[str]:

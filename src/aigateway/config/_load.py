@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ..errors import ConfigurationError
 from ..secrets import Secret
-from ._environment import apply_environment, environment_only
+from ._environment import apply_environment, apply_roots, environment_only
 from ._origin import Context
 from ._problems import explain, parse_toml
 from ._settings import FROM_ENVIRONMENT, GuardSettings, Settings
@@ -69,6 +69,7 @@ def with_guard(settings: Settings, name: str) -> Settings:
 def environment_settings(environ: Mapping[str, str]) -> Settings:
     """Build settings from environment variables alone."""
     data = environment_only(environ)
+    apply_roots(data, environ)
     warnings = apply_environment(data, environ)
     return parse(data, Context(environ, None, FROM_ENVIRONMENT), warnings)
 

@@ -35,7 +35,7 @@ __all__ = [
 FROM_ENVIRONMENT = "the environment"
 # Characters held back where a route says `recovery = "hold"` and no number: a few sentences.
 HELD = 400
-URL = re.compile(r"(memory:$|[a-z][a-z0-9+.-]*://.)", re.ASCII)
+URL = re.compile(r"(memory:$|file:.|[a-z][a-z0-9+.-]*://.)", re.ASCII)
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -279,7 +279,7 @@ def _read_url(value: object, info: ValidationInfo) -> object:
         return value
     url = _read_secret(value, info) if value.startswith("env:") else Secret(value)
     if isinstance(url, Secret) and not URL.match(url.reveal()):
-        raise ValueError('must be "memory:", or begin with a scheme a plug-in offers, such as redis://')
+        raise ValueError('must be "memory:" or "file:PATH", or begin with a scheme a plug-in offers, such as redis://')
     return url
 
 

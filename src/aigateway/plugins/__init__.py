@@ -1,10 +1,18 @@
 """How parts get in: hook specifications, the records hooks yield, and the registry."""
 
 from ._hookspecs import hookimpl
-from ._records import API_VERSION, GuardRecord, ProviderRecord, RotationRecord, SecretsRecord, StateRecord
+from ._records import (
+    API_VERSION,
+    CallersRecord,
+    GuardRecord,
+    ProviderRecord,
+    RotationRecord,
+    SecretsRecord,
+    StateRecord,
+)
 from ._registry import Plugin, Registry
 
 __all__ = [
-    "API_VERSION", "GuardRecord", "Plugin", "ProviderRecord", "Registry", "RotationRecord", "SecretsRecord",
-    "StateRecord", "hookimpl",
+    "API_VERSION", "CallersRecord", "GuardRecord", "Plugin", "ProviderRecord", "Registry", "RotationRecord",
+    "SecretsRecord", "StateRecord", "hookimpl",
 ]  # fmt: skip  # a list of names

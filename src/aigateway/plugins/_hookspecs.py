@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from ._records import GuardRecord, ProviderRecord, RotationRecord, SecretsRecord, StateRecord
+    from ._records import CallersRecord, GuardRecord, ProviderRecord, RotationRecord, SecretsRecord, StateRecord
 
 __all__ = ["GROUP", "hookimpl", "hookspec"]
 
@@ -48,4 +48,10 @@ def aigateway_keys() -> Iterable[RotationRecord]:
 @hookspec
 def aigateway_secrets() -> Iterable[SecretsRecord]:
     """Offer places secrets are read from; called when a secret first names the scheme."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec
+def aigateway_callers() -> Iterable[CallersRecord]:
+    """Offer places client keys are kept in; called when `callers.store` first names the scheme."""
     raise AssertionError("a specification is not called")

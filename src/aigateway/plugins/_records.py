@@ -7,13 +7,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..callers import CallerStore
     from ..guards import Guard
     from ..keys import Rotation
     from ..providers import LocalProvider, Options, Provider
     from ..secrets import Secret
     from ..state import Mirror
 
-__all__ = ["API_VERSION", "GuardRecord", "ProviderRecord", "RotationRecord", "SecretsRecord", "StateRecord"]
+__all__ = [
+    "API_VERSION",
+    "CallersRecord",
+    "GuardRecord",
+    "ProviderRecord",
+    "RotationRecord",
+    "SecretsRecord",
+    "StateRecord",
+]
 
 # A plug-in module may state `API_VERSION`; this core works with its own and the one before.
 API_VERSION = 1
@@ -74,3 +83,14 @@ class SecretsRecord:
 
     name: str
     read: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class CallersRecord:
+    """Offer a place client keys are kept in; `name` is the scheme of `callers.store`.
+
+    The factory is given what follows the colon. It looks keys up by their digest only.
+    """
+
+    name: str
+    factory: Callable[[str], CallerStore]

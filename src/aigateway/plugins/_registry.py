@@ -18,12 +18,21 @@ import pluggy
 
 from ..errors import PluginError
 from . import _hookspecs
-from ._records import API_VERSION, GuardRecord, ProviderRecord, RotationRecord, SecretsRecord, StateRecord
+from ._records import (
+    API_VERSION,
+    CallersRecord,
+    GuardRecord,
+    ProviderRecord,
+    RotationRecord,
+    SecretsRecord,
+    StateRecord,
+)
 
 __all__ = ["Plugin", "Registry"]
 
-Record = ProviderRecord | GuardRecord | RotationRecord | SecretsRecord | StateRecord
+Record = CallersRecord | ProviderRecord | GuardRecord | RotationRecord | SecretsRecord | StateRecord
 HOOKS = {
+    "callers": "aigateway_callers",
     "provider": "aigateway_providers",
     "guard": "aigateway_guards",
     "rotation": "aigateway_keys",
@@ -31,6 +40,7 @@ HOOKS = {
     "state": "aigateway_state",
 }
 RECORDS: dict[str, type[Record]] = {
+    "callers": CallersRecord,
     "provider": ProviderRecord,
     "guard": GuardRecord,
     "rotation": RotationRecord,
@@ -81,6 +91,10 @@ class Registry:
     def rotation(self, name: str) -> RotationRecord:
         """Load the rotation `name`. Raises PluginError as `provider` does."""
         return cast("RotationRecord", self._record("rotation", name))
+
+    def callers(self, scheme: str) -> CallersRecord:
+        """Load the place for client keys of a scheme. Raises PluginError as `provider` does."""
+        return cast("CallersRecord", self._record("callers", scheme))
 
     def secrets(self, scheme: str) -> SecretsRecord:
         """Load the place for secrets of a scheme. Raises PluginError as `provider` does."""

@@ -1,7 +1,8 @@
 """What never shows: secrets, and where they come from."""
 
 from ._derive import derive, root
+from ._redact import Redact
 from ._secret import Elsewhere, Secret, mask
 from ._sources import WatchedFile, place, resolve
 
-__all__ = ["Elsewhere", "Secret", "WatchedFile", "derive", "mask", "place", "resolve", "root"]
+__all__ = ["Elsewhere", "Redact", "Secret", "WatchedFile", "derive", "mask", "place", "resolve", "root"]

@@ -64,6 +64,8 @@ class Secret:
     def __reduce__(self) -> Never:
         raise TypeError("a Secret is not pickled; hand on the name of its source instead")
 
+    __getstate__ = __reduce__
+
 
 class Elsewhere(Secret):
     """Stand for a secret a plug-in will read; it has no value before."""

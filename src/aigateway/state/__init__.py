@@ -1,10 +1,12 @@
 """What is remembered between calls: facts about targets, what rests; in this process."""
 
 from ._document import Document
+from ._file import FileMirror
 from ._memory import Memory
 from ._mirror import Mirror
 from ._rests import Change, Name, Rest, Rests, of_group, of_key, of_model, of_provider
 
 __all__ = [
-    "Change", "Document", "Memory", "Mirror", "Name", "Rest", "Rests", "of_group", "of_key", "of_model", "of_provider",
+    "Change", "Document", "FileMirror", "Memory", "Mirror", "Name", "Rest", "Rests", "of_group", "of_key", "of_model",
+    "of_provider",
 ]  # fmt: skip  # a list of names

@@ -1,0 +1,124 @@
+"""What rests, in a file: it survives a restart, and the workers of one machine share it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Any, get_args
+
+from ..errors import ConfigurationError
+from ._document import Document
+from ._rests import Change, Name, Rest, Rests, State
+
+__all__ = ["FileMirror"]
+
+LOG = logging.getLogger("aigateway.state")
+# Seconds between two looks at the file; what changes here is written at once, by a thread of its own.
+LOOKS = 0.5
+STATES = frozenset[str](get_args(State))
+
+
+class FileMirror:
+    """Write what rests into a document, and learn what other processes wrote.
+
+    Ends are kept in seconds since the epoch. A file that cannot be used is said once, and tried
+    again; no request waits for it.
+    """
+
+    def __init__(self, document: Document, *, wall: Callable[[], float] = time.time) -> None:
+        self._document = document
+        self._wall = wall
+        self._waiting: dict[Name, Rest | None] = {}
+        self._seen: dict[Name, float] = {}
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self._fault = ""
+
+    def start(self, rests: Rests) -> None:
+        """Learn what the file says, and begin to write."""
+        if self._thread is not None:
+            return
+        self._closing = False
+        rests.tell = self._tell
+        self._step(rests)
+        self._thread = threading.Thread(target=self._run, args=(rests,), name="aigateway-state", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what is left, and stop."""
+        self._closing = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(1.0)
+            self._thread = None
+
+    def fault(self) -> str:
+        """Say why the file cannot be used; empty while it can."""
+        return self._fault
+
+    def _tell(self, change: Change) -> None:
+        if change.what not in {"rest", "clear"}:
+            return  # claims last for moments
+        rest = change.rest
+        self._waiting[change.name] = rest and rest._replace(until=self._wall() + rest.until)
+        self._wake.set()
+
+    def _run(self, rests: Rests) -> None:
+        while not self._closing:
+            self._wake.wait(LOOKS)
+            self._wake.clear()
+            self._step(rests)
+
+    def _step(self, rests: Rests) -> None:
+        try:
+            if self._waiting:
+                self._document.change(self._write)
+            self._learn(rests)
+        except ConfigurationError as error:
+            if not self._fault:
+                LOG.warning("%s What rests is known to this process only.", error.message)
+            self._fault = error.message
+        else:
+            self._fault = ""
+
+    def _write(self, data: dict[str, Any]) -> None:
+        kept = {name: rest for name, rest in _read(data).items() if rest.until > self._wall()}
+        while self._waiting:
+            name, rest = self._waiting.popitem()
+            kept.pop(name, None)
+            if rest is not None and rest.until > self._wall():
+                kept[name] = rest
+                self._seen[name] = rest.until
+        data.clear()
+        data.update(version=1, rests=[{"name": list(name), **rest._asdict()} for name, rest in kept.items()])
+
+    def _learn(self, rests: Rests) -> None:
+        if not self._document.changed and self._seen:
+            return
+        found = _read(self._document.read())
+        for name, rest in found.items():
+            left = rest.until - self._wall()
+            if left > 0 and self._seen.get(name) != rest.until:
+                rests.learn(Change(name, "rest", rest._replace(until=left)))
+        for name in self._seen.keys() - found.keys():
+            rests.learn(Change(name, "clear"))
+        self._seen = {name: rest.until for name, rest in found.items()}
+
+
+def _read(data: Mapping[str, Any]) -> dict[Name, Rest]:
+    """Take what makes sense of a file that others write, too."""
+    found: dict[Name, Rest] = {}
+    rows = data.get("rests")
+    for row in rows if isinstance(rows, list) else ():
+        try:
+            rest = Rest(float(row["until"]), row["state"], str(row["kind"]), int(row["times"]), int(row["proofs"]))
+            name = tuple(str(part)[:256] for part in row["name"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+        if rest.state in STATES and isfinite(rest.until) and 0 <= rest.proofs <= 10 and 1 <= rest.times <= 100:
+            found[name] = rest
+    return found
