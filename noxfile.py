@@ -71,7 +71,7 @@ def minimum(session: nox.Session) -> None:
     """Run the tests with the lowest versions the projects declare."""
     everything = [word for path in PLUGINS for word in ("-e", str(path))]
     wanted = PROJECT["dependency-groups"]["tests"]
-    session.install("--resolution", "lowest-direct", "-e", ".[server,testing]", *everything, *wanted)
+    session.install("--resolution", "lowest-direct", "-e", ".[encryption,jwt,server,testing]", *everything, *wanted)
     session.run("python", "-m", "pytest", *session.posargs)
 
 
@@ -136,7 +136,7 @@ def lock(session: nox.Session) -> None:
     bare = ["--no-emit-index-url", "--no-emit-find-links", "--quiet"]
     for name, parts in {
         "demo": ["--extra", "server", "--group", "build"],
-        "dev": ["--extra", "server", "--extra", "testing", "--group", "dev"],
+        "dev": ["--extra", "encryption", "--extra", "jwt", "--extra", "server", "--extra", "testing", "--group", "dev"],
     }.items():
         file = f"requirements/{name}.txt"
         session.run("uv", "pip", "compile", "pyproject.toml", *form, *bare, *parts, "-o", file, *session.posargs)

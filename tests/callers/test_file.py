@@ -224,6 +224,7 @@ def test_a_rotation_elsewhere_is_seen_here(path: Path, others: ExitStack) -> Non
     """A new key at the first request that brings it, though no look is due."""
     store = opened(path, now=lambda: 0.0)
     old = store.new("a", at=NOW)
+    assert isinstance(who(store, old), Caller)
     elsewhere = other(others, path)
 
     new = Secret(elsewhere.ask("rotate", "a", {"at": NOW, "grace": 60}))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigateway.callers import Callers, Grant, StaticKeys, Visit, require
-from aigateway.errors import Forbidden, Unauthenticated
+from aigateway.errors import ConfigurationError, Forbidden, Refusal, Unauthenticated
 from aigateway.secrets import Secret
 from aigateway.types import ANYONE, IN_PROCESS, Caller
 
@@ -128,3 +128,20 @@ def test_scopes_are_required() -> None:
         with pytest.raises(Forbidden, match=f"'{scope}'") as error:
             require(who, scope)
         assert 403 == error.value.status
+
+
+def test_a_place_that_cannot_be_asked_is_not_the_callers_fault() -> None:
+    """A store that is down is a 503 without its words, never a 401."""
+
+    class Down:
+        def claims(self, key: str) -> bool:
+            return True
+
+        async def find(self, key: str, at: float) -> None:
+            raise ConfigurationError("the file /secret/path cannot be used")
+
+    with pytest.raises(Refusal) as caught:
+        at_once(Callers(StaticKeys([]), [Down()]).caller("gw_live_x", Visit(0.0)))
+
+    assert 503 == caught.value.status
+    assert "secret" not in str(caught.value)

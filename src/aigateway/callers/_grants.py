@@ -98,7 +98,4 @@ def _within(address: str, allowed: tuple[Network, ...]) -> bool:
 
 
 def _below(host: str, allowed: tuple[str, ...]) -> bool:
-    return any(
-        host.endswith(domain[1:]) and host != domain[2:] if domain.startswith("*.") else host == domain
-        for domain in allowed
-    ) and bool(host)
+    return bool(host) and any(host.endswith(d[1:]) if d.startswith("*.") else host == d for d in allowed)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Protocol
 
-from ..errors import Forbidden
+from ..errors import Forbidden, Refusal, RequestError, Unauthenticated
 from ..secrets import Secret
 from ..types import Caller
 from ._grants import Grant, Visit, admit
 
 __all__ = ["Callers", "StaticKeys", "Verifier", "require"]
 
+LOG = logging.getLogger("aigateway.callers")
 # Longer than any key or token there is; what is longer is not even hashed.
 LONGEST = 8192
 
@@ -65,9 +67,20 @@ class Callers:
         if grant is None:
             for verifier in self._verifiers:
                 if verifier.claims(key):
-                    grant = await verifier.find(key, visit.at)
+                    grant = await _found(verifier, key, visit.at)
                     break
         return admit(grant, visit)
+
+
+async def _found(verifier: Verifier, key: str, at: float) -> Grant | None:
+    """Look a key up. Raises Refusal where the place cannot be asked: that is not the caller's fault."""
+    try:
+        return await verifier.find(key, at)
+    except (RequestError, Unauthenticated):
+        raise
+    except Exception as error:
+        LOG.error("client keys cannot be looked up: %s", getattr(error, "message", type(error).__name__))
+        raise Refusal("client keys cannot be checked just now. Try again.", status=503, code="unavailable") from None
 
 
 def require(caller: Caller, scope: str) -> None:

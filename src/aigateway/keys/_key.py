@@ -41,6 +41,7 @@ class Slot:
     """Hold the key in force, the one to follow until a real call has proved it, and the one before for a grace."""
 
     __slots__ = (
+        "_refused",
         "_source",
         "_until",
         "current",
@@ -63,6 +64,7 @@ class Slot:
         self.limits: Mapping[str, str] = {}  # the headers of the last answer,
         self.heard = -inf  # and when it came
         self.trouble = ""  # why the last key that was offered was refused
+        self._refused: Secret | None = None
         self._source = source
         self._until = -inf
 
@@ -74,11 +76,14 @@ class Slot:
     def look(self, *, now: bool = False) -> bool:
         """Look whether the secret was replaced; what is new has to prove itself. True if there is something to try."""
         secret = self._source(now) if self._source else None
-        if secret is not None and secret != self.current.secret:
-            self.pending = replace(self.current, secret=secret)
-            self.trouble = ""
-            return True
-        return False
+        if secret is None:
+            return False
+        self.trouble = ""
+        if secret == self.current.secret:  # it may have been put back
+            self.pending = None
+            return False
+        self.pending, self._refused = replace(self.current, secret=secret), None
+        return True
 
     def keys(self, at: float) -> Iterator[Key]:
         """Give the keys that may be used at that moment, best first: the new one proves itself by a real call."""
@@ -90,14 +95,18 @@ class Slot:
 
     def accept(self, key: Key, at: float) -> None:
         """Take a key that has worked into force."""
-        if key is self.pending:
+        if key == self.pending:
             self.previous, self._until = self.current, at + self.grace
             self.current, self.pending = key, None
 
     def refuse(self, key: Key, reason: str) -> None:
         """Put a new key aside that did not work; the one in force stays."""
-        if key is self.pending:
-            self.pending, self.trouble = None, reason
+        if key == self.pending:
+            self.pending, self._refused, self.trouble = None, key.secret, reason
+
+    def was_refused(self, key: Key) -> bool:
+        """Tell whether it is the new one that was put aside; several calls may have tried it at once."""
+        return key.secret is not None and key.secret == self._refused
 
     def standing(self, key: Key) -> str:
         """Say what a key is here: pending, current, previous."""

@@ -7,6 +7,7 @@ that share a quota group stand and fall together.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
 from types import TracebackType
@@ -21,6 +22,7 @@ from ._rotations import KeyView, Rotation, RoundRobin, Turn
 
 __all__ = ["Lease", "Leases", "Ring", "Wanted"]
 
+LOG = logging.getLogger("aigateway.keys")
 # Seconds between two looks at secrets that can change while we run.
 LOOKS = 1.0
 # How long the limits an answer named are believed.
@@ -185,7 +187,7 @@ class Ring:
         """Give what keeps all keys from being used for a model; the rest that ends first."""
         if not self.rests and self._plain:
             return None
-        found = [self.why_not(slot, slot.current, model) for slot in self.slots if slot.pending is None]
+        found = [self._rest_of(slot, model) for slot in self.slots]
         known = [rest for rest in found if rest is not None]
         return min(known) if len(known) == len(self.slots) else None
 
@@ -193,7 +195,13 @@ class Ring:
         """Count the keys that could be used for a model."""
         if not self.rests and self._plain:
             return len(self.slots)
-        return sum(self.why_not(slot, slot.current, model) is None for slot in self.slots)
+        return sum(self._rest_of(slot, model) is None for slot in self.slots)
+
+    def _rest_of(self, slot: Slot, model: str) -> Rest | None:
+        """Give what keeps every key of a slot from being used; a new one and the one before may do."""
+        found = [self.why_not(slot, key, model) for key in slot.keys(self.wall())]
+        known = [rest for rest in found if rest is not None]
+        return min(known) if len(known) == len(found) else None
 
     def names(self, key: Key, model: str) -> tuple[Name, ...]:
         """Name what may rest about a key: itself, its account, its account for a model."""
@@ -218,11 +226,16 @@ class Ring:
         """Let a key, its account, or its account for one model rest, as the failure says."""
         remedy, now = error.remedy, self.now()
         own, account, account_for_model = self.names(key, model)
+        says = self.provider, error.kind
         if error.kind in {Kind.AUTH, Kind.PERMISSION}:
-            if key is slot.pending:
+            if key == slot.pending:
+                LOG.warning("the new key %s of %s was refused (%s); the one before goes on", key.id, *says)
                 slot.refuse(key, error.kind)
                 return
-            slot.look(now=True)  # perhaps it was replaced a moment ago
+            if slot.was_refused(key):
+                return
+            if key == slot.current:
+                slot.look(now=True)  # perhaps it was replaced a moment ago
         if error.kind is Kind.PERMISSION and remedy.rest == "ok":
             self.rests.put(account_for_model, "marked", error.kind, now)
         elif remedy.rest != "ok" and remedy.scope in {Scope.KEY, Scope.QUOTA_GROUP}:
@@ -232,7 +245,8 @@ class Ring:
 
     def answered(self, slot: Slot, key: Key, model: str) -> None:
         """Note that a key works."""
-        if slot.pending is key:
+        if key == slot.pending:
+            LOG.info("the new key %s of %s works and is in force", key.id, self.provider)
             slot.accept(key, self.wall())
         if self.rests:
             now = self.now()
@@ -266,11 +280,16 @@ class Ring:
         self._count += 1
         needs = self._needs
         turn = Turn(self._count - 1, wanted.conversation() if "conversation" in needs else "", self.wall())
-        by_id = {slot.current.id: slot for slot in self.slots}
         views = [
             KeyView(s.current, s.in_use, s.uses, self._headroom(s) if "headroom" in needs else 1.0) for s in self.slots
         ]
-        return [by_id[view.key.id] for view in self._rotation.order(views, turn)]
+        try:
+            order = [view.key for view in self._rotation.order(views, turn)]
+        except Exception as error:  # somebody's plug-in; no request is lost for it
+            LOG.warning("the rotation of %s failed (%s); its keys take turns", self.provider, type(error).__name__)
+            order = [view.key for view in RoundRobin().order(views, turn)]
+        place = {id(key): at for at, key in enumerate(reversed(order))}  # what it left out comes last
+        return sorted(self.slots, key=lambda slot: -place.get(id(slot.current), -1))
 
     def _headroom(self, slot: Slot) -> float:
         """Give what is left as far as it was heard within the last minute."""

@@ -33,6 +33,7 @@ class FileMirror:
         self._wall = wall
         self._waiting: dict[Name, Rest | None] = {}
         self._seen: dict[Name, float] = {}
+        self._learned: Mapping[str, Any] | None = None
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -72,40 +73,52 @@ class FileMirror:
             self._wake.wait(LOOKS)
             self._wake.clear()
             self._step(rests)
+        if self._waiting:  # it came while the last step was made
+            self._step(rests)
 
     def _step(self, rests: Rests) -> None:
+        taken: dict[Name, Rest | None] = {}
         try:
-            if self._waiting:
-                self._document.change(self._write)
+            while self._waiting:
+                name, rest = self._waiting.popitem()
+                taken[name] = rest
+            if taken:
+                self._document.change(lambda data: self._write(data, taken))
+                taken = {}
             self._learn(rests)
         except ConfigurationError as error:
+            for name, rest in taken.items():  # for the next time; what was told since is newer
+                self._waiting.setdefault(name, rest)
             if not self._fault:
                 LOG.warning("%s What rests is known to this process only.", error.message)
             self._fault = error.message
         else:
             self._fault = ""
 
-    def _write(self, data: dict[str, Any]) -> None:
+    def _write(self, data: dict[str, Any], changes: Mapping[Name, Rest | None]) -> None:
         kept = {name: rest for name, rest in _read(data).items() if rest.until > self._wall()}
-        while self._waiting:
-            name, rest = self._waiting.popitem()
+        for name, rest in changes.items():
             kept.pop(name, None)
             if rest is not None and rest.until > self._wall():
                 kept[name] = rest
                 self._seen[name] = rest.until
+            else:
+                self._seen.pop(name, None)
         data.clear()
         data.update(version=1, rests=[{"name": list(name), **rest._asdict()} for name, rest in kept.items()])
 
     def _learn(self, rests: Rests) -> None:
-        if not self._document.changed and self._seen:
+        data = self._document.read()
+        if data is self._learned:
             return
-        found = _read(self._document.read())
+        self._learned, found = data, _read(data)
         for name, rest in found.items():
             left = rest.until - self._wall()
             if left > 0 and self._seen.get(name) != rest.until:
                 rests.learn(Change(name, "rest", rest._replace(until=left)))
-        for name in self._seen.keys() - found.keys():
-            rests.learn(Change(name, "clear"))
+        for name, until in self._seen.items():
+            if name not in found and until > self._wall():  # else it was not cleared: it is over
+                rests.learn(Change(name, "clear"))
         self._seen = {name: rest.until for name, rest in found.items()}
 
 
@@ -117,8 +130,8 @@ def _read(data: Mapping[str, Any]) -> dict[Name, Rest]:
         try:
             rest = Rest(float(row["until"]), row["state"], str(row["kind"]), int(row["times"]), int(row["proofs"]))
             name = tuple(str(part)[:256] for part in row["name"])
+            if rest.state in STATES and isfinite(rest.until) and 0 <= rest.proofs <= 10 and 1 <= rest.times <= 100:
+                found[name] = rest
         except (KeyError, TypeError, ValueError, OverflowError):
             continue
-        if rest.state in STATES and isfinite(rest.until) and 0 <= rest.proofs <= 10 and 1 <= rest.times <= 100:
-            found[name] = rest
     return found
