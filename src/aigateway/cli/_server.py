@@ -29,10 +29,10 @@ __all__ = ["Server"]
 # Seconds clients have to read their last words before their connections are closed.
 PARTING = 1.0
 # Seconds after the drain at which uvicorn cancels what we could not end.
+TOO_LONG = 10
 # Longer than clients keep idle connections (OpenAI's 5 s, aiohttp 15, proxies 60): they close first, and send on none
 # that is just being closed.
 KEEP_ALIVE = 75
-TOO_LONG = 10
 
 
 class Server(uvicorn.Server):
