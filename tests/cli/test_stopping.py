@@ -142,6 +142,7 @@ def test_workers_do_not_outlive_their_parent(start: Start, stalling: Callable[[f
 # -- the workers themselves ---------------------------------------------------------------------
 
 SCRIPT = """
+import logging
 import multiprocessing, os, signal, socket, sys, threading, time
 from aigateway.cli._workers import Workers
 
@@ -159,6 +160,7 @@ def kill_one():
     os.kill(os.getpid(), signal.SIGTERM)
 
 if __name__ == "__main__":
+    logging.basicConfig()
     seconds = float(sys.argv[1])
     if seconds:
         threading.Thread(target=kill_one, daemon=True).start()

@@ -41,6 +41,7 @@ class World:
         }
         self.waits: list[float] = []
         self.ill: dict[str, ProviderError | Kind] = {}
+        self.takes = 0.0
 
     def ask(
         self, retries: Retries = PLAIN, *, deadline: float = 60.0, candidates: Sequence[Candidate] = ()
@@ -63,6 +64,7 @@ class World:
                     for lease in leases:
                         with lease:
                             asked.append(str(attempt.target))
+                            self.now += self.takes
                             self.fail(attempt.target)
                             attempt.settle(DONE)
                             lease.settle(DONE)
@@ -382,3 +384,53 @@ def test_a_probe_is_a_knock() -> None:
             break
 
     assert 1 == begun
+
+
+def test_who_came_back_meanwhile_is_asked() -> None:
+    """A target that rested at first and is back when the next one has failed gets its chance."""
+    world = World()
+    world.ill = {"t0/x": limited(5.0)}
+    world.ask()
+    world.ill = {"t1/x": Kind.SERVER_ERROR}
+    world.takes = 6.0
+    asked, error = world.ask()
+
+    assert (["t1/x", "t0/x"], None) == (asked, error)
+    assert {} == world.dropped
+
+
+def test_waiting_takes_whoever_is_back() -> None:
+    """With `wait`, a probe somebody else is making does not hide a target that is free by then."""
+    world = World(2)
+    for n in range(2):
+        world.ill = {f"t{n}/x": Kind.TIMEOUT}
+        for _ in range(6):
+            world.ask(candidates=[world.candidates[n]])
+    first, second = (world.health.rest(c.target, world.now) for c in world.candidates)
+    assert first is not None
+    assert second is not None
+    world.ill = {}
+    sooner = min(world.candidates, key=lambda c: world.memory.rests.find(("model", c.target.provider, "x"), 0.0))
+    call = Call(REQUEST, deadline=60.0, terms=Terms(Retries(wait=True)))
+    attempts = Attempts(call, world.candidates, world.health, now=lambda: world.now, keys_rest=world.keys_rest)
+    asked = []
+    for attempt in attempts:
+        world.now = max(first.until, second.until)
+        if not asked and attempt.target == sooner.target and attempt.wait:
+            world.health.begin(sooner.target, world.now)  # somebody else is quicker
+        asked.append((str(attempt.target), attempt.is_due))
+        if attempt.is_due:
+            break
+
+    assert [(str(sooner.target), False)] == asked[:1]
+    assert asked[-1][1]
+    assert str(sooner.target) != asked[-1][0]
+
+
+def test_a_hedge_counts_among_the_attempts() -> None:
+    """With one attempt allowed nobody is asked beside the first."""
+    world = World()
+    for attempts, rivals in ((1, False), (2, True)):
+        call = Call(REQUEST, deadline=60.0, terms=Terms(Retries(attempts=attempts)))
+        made = Attempts(call, world.candidates, world.health, now=lambda: world.now, keys_rest=world.keys_rest)
+        assert rivals == (made.rival(next(iter(made))) is not None)

@@ -30,6 +30,9 @@ __all__ = ["Server"]
 PARTING = 1.0
 # Seconds after the drain at which uvicorn cancels what we could not end.
 TOO_LONG = 10
+# Longer than clients keep idle connections (OpenAI's 5 s, aiohttp 15, proxies 60): they close first, and send on none
+# that is just being closed.
+KEEP_ALIVE = 75
 
 
 class Server(uvicorn.Server):
@@ -47,6 +50,7 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=ceil(self._drain) + TOO_LONG,
+                timeout_keep_alive=KEEP_ALIVE,
             )
         )
         self._unread = Unread(settings.server.write_timeout * 1.5)

@@ -126,12 +126,13 @@ class Attempts:
             yield from self._at(candidate)
             if self._over:
                 return
-        yield from self._when_all_rest()
+        yield from self._second_look()
 
     def rival(self, attempt: Attempt) -> Attempt | None:
         """Give an attempt at the next free target, to be made beside `attempt`."""
         candidate = self._next(attempt.target)
-        if candidate is None or candidate.target.provider in self._called:
+        one_more = self._billable + 1 < self._retries.attempts
+        if candidate is None or candidate.target.provider in self._called or not one_more:
             return None
         return Attempt(self, candidate, 0.0)
 
@@ -186,8 +187,10 @@ class Attempts:
                 return
             attempt = Attempt(self, candidate, wait, paid=paid)
             yield attempt
-            if attempt.error is None:
-                wait = self._ready(candidate)  # it was not due any more
+            if attempt.error is None:  # it was not due any more
+                if paid:
+                    self.health.budgets[candidate.target.provider].refund(paid)
+                wait = self._ready(candidate)
                 continue
             self._asked.add(candidate.target)
             tries += 1
@@ -259,26 +262,47 @@ class Attempts:
                 return candidate
         return None
 
-    # -- all rest -------------------------------------------------------------------------------
+    # -- nobody answered yet --------------------------------------------------------------------
 
-    def _when_all_rest(self) -> Iterator[Attempt]:
-        """Wait for the first to come back where that is wanted; else knock at a door now and then."""
-        while soonest := self._soonest():
+    def _second_look(self) -> Iterator[Attempt]:
+        """Ask who has come back meanwhile; wait for the first back where that is wanted, else knock now and then."""
+        while not self._over:
+            free = next((c for c in self._candidates if self._is_untried(c)), None)
+            if free is not None:
+                self._undrop(free)
+                yield from self._at(free)
+                if free.target not in self._asked:
+                    return  # the bounds say no
+                continue
+            soonest = self._soonest()
+            if soonest is None:
+                return
             candidate, rest = soonest
             wait = max(rest.until - self.now(), SOONEST)
-            forced = False
             if not self._retries.wait:
-                if self._asked or not self.health.knock(candidate.target, rest, self.now()):
-                    return
-                wait, forced = 0.0, True
-            if not self._within_bounds(wait):
+                yield from self._knock(candidate, rest)
+            if not self._retries.wait or not self._within_bounds(wait):
                 return
-            trace, name = self.call.trace, str(candidate.target)
-            trace.dropped = [drop for drop in trace.dropped if drop[0] != name]
-            attempt = Attempt(self, candidate, wait, forced=forced)
-            yield attempt
-            if forced or (attempt.error and attempt.error.remedy.other_target == "no"):
-                return
+            yield from self._wait_for(candidate, wait)
+
+    def _wait_for(self, candidate: Candidate, wait: float) -> Iterator[Attempt]:
+        """Give an attempt for when a target is back."""
+        self._undrop(candidate)
+        attempt = Attempt(self, candidate, wait)
+        yield attempt
+        if attempt.error is not None:
+            self._asked.add(candidate.target)
+            self._over = attempt.error.remedy.other_target == "no"
+
+    def _knock(self, candidate: Candidate, rest: Rest) -> Iterator[Attempt]:
+        """Ask one target past its rest, if nobody was asked for a while: there is no other."""
+        if not self._asked and self._within_bounds(0.0) and self.health.knock(candidate.target, rest, self.now()):
+            self._undrop(candidate)
+            yield Attempt(self, candidate, 0.0, forced=True)
+
+    def _is_untried(self, candidate: Candidate) -> bool:
+        tried = candidate.target in self._asked
+        return not tried and not self._unfit(candidate) and self.rest(candidate.target) is None
 
     def _soonest(self) -> tuple[Candidate, Rest] | None:
         """Give the target that is back first, if every one that could help rests."""
@@ -310,6 +334,10 @@ class Attempts:
 
     def _drop(self, candidate: Candidate, reason: str) -> None:
         self.call.trace.dropped.append((str(candidate.target), reason))
+
+    def _undrop(self, candidate: Candidate) -> None:
+        trace, name = self.call.trace, str(candidate.target)
+        trace.dropped = [drop for drop in trace.dropped if drop[0] != name]
 
 
 def _is_at(candidate: Candidate, error: ProviderError) -> bool:
