@@ -83,6 +83,12 @@ class Incoming:
         """Give the path as the server saw it."""
         return str(self.scope["path"])
 
+    def joined(self, name: str) -> str:
+        """Give a header that is a list; several lines of it are one (RFC 9110, 5.3)."""
+        if name not in self.repeated:
+            return self.headers.get(name, "")
+        return ",".join(value.decode("latin-1") for raw, value in self.scope["headers"] if raw == name.encode("ascii"))
+
     async def body(self) -> bytes:
         """Read the body. Raises RequestError: too large, or encoded; ClientGone."""
         if self.headers.get("content-encoding", "identity").lower() not in {"", "identity"}:

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 from pydantic_core import to_json
 
 from ..errors import Forbidden, RequestError
+from ..secrets import Secret
 from ._incoming import Incoming
 from ._who import Inside
 
@@ -25,7 +26,10 @@ class CurrentKey:
         weekly, now = self._weekly, self._gateway.clock.wall()
         if weekly is None:
             raise RequestError("there are no weekly keys here. Configure [callers.weekly].", status=404)
-        if "admin-secret" in request.repeated or not weekly.is_root(request.headers.get("admin-secret", "")):
+        sent = request.headers.get("admin-secret", "")
+        if "admin-secret" in request.repeated or not weekly.is_root(sent):
+            request.why = "a wrong root secret" if sent else "no root secret"
+            request.tried = Secret(sent[:1024]).id if sent else ""
             raise Forbidden("the header admin-secret is missing or wrong.")
         named = parse_qs(bytes(request.scope.get("query_string", b""))[:1024].decode("latin-1")).get("client")
         client = named[0] if named else weekly.clients[0]

@@ -56,6 +56,9 @@ class Who:
     def __init__(self, gateway: Gateway) -> None:
         settings, table = gateway.settings, gateway.settings.callers
         static = StaticKeys((key.secret, _grant(key)) for key in table.keys)
+        if len(static) != len(table.keys):
+            where = settings.locate("callers", "keys")
+            raise ConfigurationError(f"{where}: two of callers.keys have the same secret. Give each its own.")
         self.weekly = weekly_keys(settings)
         verifiers: list[Verifier] = []
         if table.store is not None:

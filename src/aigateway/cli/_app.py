@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from ..config import read_dotenv
-from ..errors import ConfigurationError, GatewayError, NoAnswer, ProviderError, RequestError
+from ..errors import ConfigurationError, Forbidden, GatewayError, NoAnswer, ProviderError, RequestError
 from . import _ask, _callers, _check, _demo, _keys, _models, _plugins, _sandbox, _serve, _simulate
 
 __all__ = ["app", "run"]
@@ -87,5 +87,5 @@ def _report(error: Exception) -> int:
     typer.echo(f"error: {error.message}", err=True)
     if error.decision is not None and not isinstance(error, RequestError):
         typer.echo(error.decision.explain(), err=True)
-    codes = ((ConfigurationError, 3), (RequestError, 2), (ProviderError, 4), (NoAnswer, 4))
+    codes = ((ConfigurationError, 3), (Forbidden, 4), (RequestError, 2), (ProviderError, 4), (NoAnswer, 4))
     return next((code for kind, code in codes if isinstance(error, kind)), 1)

@@ -15,7 +15,7 @@ import anyio
 import typer
 
 from ..config import Settings, load
-from ..errors import GatewayError, RequestError
+from ..errors import Forbidden, GatewayError, RequestError
 from ..gateway import Gateway
 
 __all__ = [
@@ -101,8 +101,10 @@ def ask_server(url: str, method: str, path: str) -> dict[str, Any]:
         with build_opener(_Stay).open(request, timeout=10) as answer:
             return dict(json.load(answer))
     except HTTPError as error:
-        hint = " Set AI_GATEWAY_ADMIN_API_KEY to an operator's key." if error.code in {401, 403} else ""
-        raise GatewayError(f"the server at {url} answered {error.code}.{hint}") from None
+        if error.code in {401, 403}:
+            hint = "Set AI_GATEWAY_ADMIN_API_KEY to an operator's key."
+            raise Forbidden(f"the server at {url} answered {error.code}. {hint}") from None
+        raise GatewayError(f"the server at {url} answered {error.code}.") from None
     except (URLError, ValueError, OSError) as error:
         reason = getattr(error, "reason", error)
         raise GatewayError(f"the server at {url} cannot be asked: {reason}. Is it running there?") from None

@@ -131,6 +131,8 @@ def _check_client_keys(settings: Settings) -> None:
     """Refuse one secret for two callers: nobody could tell them apart."""
     seen: dict[Secret, str] = {}
     for index, key in enumerate(settings.callers.keys):
+        if not key.secret:  # a plug-in reads it later
+            continue
         if key.secret in seen:
             raise ConfigurationError(
                 f"{settings.locate('callers', 'keys', index)}: the callers.keys {seen[key.secret]!r} and {key.name!r} "

@@ -127,7 +127,7 @@ class Leases:
         for key in slot.keys(self.ring.wall()):
             if key.id in self._tried or key.quota_group in self._spent:
                 continue
-            if self.wanted.forced or self.ring.why_not(slot, key, self.wanted.model) is None:
+            if self.ring.why_not(slot, key, self.wanted.model, forced=self.wanted.forced) is None:
                 return key
         return None
 
@@ -208,15 +208,15 @@ class Ring:
         group, provider = key.quota_group, self.provider
         return of_key(provider, key.id), of_group(provider, group), of_group(provider, group, model)
 
-    def why_not(self, slot: Slot, key: Key, model: str) -> Rest | None:
-        """Give what keeps a key from being used for a model now."""
+    def why_not(self, slot: Slot, key: Key, model: str, *, forced: bool = False) -> Rest | None:
+        """Give what keeps a key from being used for a model now; `forced` asks of its limits only, not its rests."""
         if key.models and not any(_matches(model, pattern) for pattern in key.models):
             return Rest(NEVER, "disabled", Kind.PERMISSION)
         if key.ends <= self.wall():
             return Rest(NEVER, "disabled", Kind.AUTH)
         if key.concurrency and slot.in_use >= key.concurrency:
             return Rest(self.now() + 0.1, "cooldown", Kind.RATE_LIMIT)
-        if not self.rests:
+        if forced or not self.rests:
             return None
         now = self.now()
         found = (self.rests.find(name, now) for name in self.names(key, model))

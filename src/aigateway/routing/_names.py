@@ -45,6 +45,7 @@ class Resolved:
     warnings: list[str] = field(default_factory=list)
     pinned: bool = False
     is_route: bool = False
+    stands_for: str = ""  # what answers instead of a name nothing knows
     terms: Terms | None = None
 
 
@@ -92,7 +93,7 @@ class Names:
             target
             for name, part in zip(names, found, strict=True)
             for target in part.targets
-            if caller.may_use(name) or caller.may_use(str(target), target.model)
+            if caller.may_use(part.stands_for or name) or caller.may_use(str(target), target.model)
         ]
         if not targets:
             raise Forbidden(f"this key may not use {names[0][:128]!r}. It may use: {', '.join(caller.models)[:256]}.")
@@ -151,6 +152,7 @@ class Names:
         if self.rules.unknown == "default" and default and default != name:
             found = self._one(default, today)
             found.warnings.append(f"the model {name[:128]!r} is not known here; {default!r} answers instead")
+            found.stands_for = default
             found.how = f"not known here, so the default {default!r} stands in"
             return found
         raise UnknownModel(f"the model {name[:128]!r} is not known here. {self._nearest(name)}", param="model")

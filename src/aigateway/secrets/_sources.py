@@ -51,6 +51,8 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> Secret:
         )
     if not value:
         raise ConfigurationError(f"the environment variable {name} is not set or empty. Set it, or remove env:{name}.")
+    if not value.isprintable():
+        raise ConfigurationError(f"the environment variable {name} holds line breaks or what cannot be printed.")
     return Secret(value, f"env:{name}")
 
 
@@ -64,6 +66,10 @@ def _from_file(path: Path, base: Path | None) -> Secret:
         raise ConfigurationError(f"the secret file {path} cannot be read: {reason}.") from None
     if not value:
         raise ConfigurationError(f"the secret file {path} is empty. Write the secret into it.")
+    if not value.isprintable():
+        raise ConfigurationError(
+            f"the secret file {path} holds more than one line, or what cannot be printed. Write the secret alone into it."
+        )
     return Secret(value, f"file:{path}")
 
 
