@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from anyio.from_thread import start_blocking_portal
+
+from aigateway.callers import WeeklyKeys
+from aigateway.secrets import Secret
+from aigateway.testing.sandbox import Sandbox
+
+from .own_address import own_address
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+ROOTS = ("ADMIN_SECRET", "JWT_SECRET", "SECRET_KEY")
 SECRETS = (
     "DEEPSEEK_API_KEY",
     "MINIMAX_API_KEY",
@@ -23,12 +34,14 @@ SECRETS = (
     "GROQ_API_KEY",
     "AI_GATEWAY_GATEWAY_API_KEY",
     "AI_GATEWAY_ADMIN_API_KEY",
+    *ROOTS,
 )
 
 
 def clean(**more: str) -> dict[str, str]:
     """Give an environment without anything of ours."""
     ours = {name for name in os.environ if name.startswith("AI_GATEWAY_") or name.endswith("_API_KEY")}
+    ours |= {*ROOTS, "REDIS_URL"}
     return {**{name: value for name, value in os.environ.items() if name not in ours}, **more}
 
 
@@ -129,12 +142,76 @@ def test_embedding(name: str, tmp_path: Path) -> None:
 def test_the_sample_configuration_can_be_built(tmp_path: Path) -> None:
     """`aigateway check` takes the sample as it is, with its secrets set."""
     words = ("-m", "aigateway", "check", "--json", "--config", EXAMPLES / "gateway.toml")
-    done = run(*words, cwd=tmp_path, **{name: f"secret-{name}" for name in SECRETS})
+    done = run(*words, cwd=tmp_path, **{name: f"made-up-for-this-test-0123456789-{name}" for name in SECRETS})
     report = json.loads(done.stdout)
 
     assert "" == done.stderr
     assert ["deepseek", "minimax", "openai", "groq", "local"] == list(report["providers"])
     assert [] == report["warnings"]
+
+
+# -- weekly_keys ----------------------------------------------------------------------------------
+
+ROOT_SECRET = "a-root-secret-of-this-test-alone-0123456789"
+
+
+@contextmanager
+def weekly_proxy(folder: Path) -> Iterator[tuple[str, int]]:
+    """Run `aigateway serve` on its two variables alone; give its URL and process. Groq's own address is a stand-in."""
+    with start_blocking_portal() as portal, ExitStack() as stack:
+        vendor_key = "gsk_of_this_test_alone_0123456789"
+        sandbox = stack.enter_context(portal.wrap_async_context_manager(Sandbox(key=vendor_key)))
+        there = own_address("api.groq.com", sandbox.vendors["groq"].url, folder)
+        here = stack.enter_context(portal.wrap_async_context_manager(there))
+        environ = clean(GROQ_API_KEY=vendor_key, ADMIN_SECRET=ROOT_SECRET, **here)
+        command = [sys.executable, "-m", "aigateway", "serve", "--port", "0"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=folder, env=environ) as server:
+            try:
+                assert server.stderr is not None
+                found = re.search(r"at (http://\S+)/v1", server.stderr.readline())
+                assert found is not None
+                fetch(f"{found[1]}/health")
+                yield found[1], server.pid
+            finally:
+                server.terminate()
+                server.communicate(timeout=20)
+
+
+def peak(pid: int) -> float:
+    """Give the most memory a process ever had, in MB; nothing on systems that do not tell."""
+    status = Path(f"/proc/{pid}/status")
+    told = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return int(told[1]) / 1024 if told else 0.0
+
+
+def refused(url: str, headers: dict[str, str]) -> int:
+    with pytest.raises(HTTPError) as raised:
+        urlopen(Request(url, headers=headers), timeout=20)
+    with raised.value:
+        return raised.value.code
+
+
+def test_weekly_keys(tmp_path: Path) -> None:
+    """Two variables make a Groq proxy; its page's client gets the key of the week and answers; nobody else does."""
+    begun = time.monotonic()
+    with weekly_proxy(tmp_path) as (url, pid):
+        took = time.monotonic() - begun
+        text = run(EXAMPLES / "weekly_keys/client.py", url, cwd=tmp_path, ADMIN_SECRET=ROOT_SECRET)
+        last_week = WeeklyKeys(Secret(ROOT_SECRET)).key("weekly", time.time() - 7 * 86_400).reveal()
+        wrong = refused(f"{url}/current-key", {"admin-secret": ROOT_SECRET[:-1]})
+        stale = refused(f"{url}/v1/models", {"x-api-key": last_week})
+        megabytes = peak(pid)
+
+    assert (0, "") == (text.returncode, text.stderr)
+    assert re.match(r"sk-\w{4}\.\.\. is valid for [1-7] day\(s\), until \d{4}-\d\d-\d\dT00:00:00\+00:00\n", text.stdout)
+    for name in ("smart", "gpt-3.5-turbo"):
+        assert f"{name} was answered by openai/gpt-oss-120b: Hello from the Groq stand-in." in text.stdout
+    assert (403, 401) == (wrong, stale)
+    assert took < 10
+    assert megabytes < 100
+
+
+# -- your_own_provider -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

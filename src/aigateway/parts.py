@@ -83,6 +83,10 @@ def read_elsewhere(settings: Settings, registry: Registry) -> None:
 def _ring(settings: Settings, registry: Registry, name: str, memory: Memory, clock: Clock) -> Ring:
     table = settings.providers[name]
     rotation = _located(settings, ("providers", name, "rotation"), lambda: registry.rotation(table.rotation))
+    for index, key in enumerate(table.keys):
+        if not key.secret.is_sendable:
+            where = settings.locate("providers", name, "keys", index)
+            raise ConfigurationError(f"{where}: the key from {key.secret.source or 'here'} is not one word of ASCII.")
     slots = [Slot(_key(key), _source(key.secret), grace=table.grace) for key in table.keys]
     return Ring(name, slots, memory.rests, rotation=rotation.factory(), now=clock.now, wall=clock.wall)
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import anyio
 import httpx2
+import jwt
 import pytest
+
+from aigateway import Gateway
+from aigateway.asgi import create_app
+from aigateway.callers import FileStore, Grant, Peppers, WeeklyKeys, new_key
+from aigateway.errors import Kind, ProviderError
+from aigateway.plugins import CallersRecord, Registry, hookimpl
+from aigateway.secrets import Secret
 
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 
@@ -148,3 +162,539 @@ def test_a_name_that_points_here(http: httpx2.Client) -> None:
     reply = chat(http, ("Host", "evil.example"), ("Origin", "http://evil.example"))
 
     assert 403 == reply.status_code
+
+
+# -- every sort of key ------------------------------------------------------------------------
+
+ROOT = "root-secret-of-the-weekly-keys-0123456789"
+PEPPER = "pepper-root-of-the-stored-keys-0123456789"
+TOKENS = "token-secret-for-hs256-tests-0123456789-abcdef"
+START = datetime(2026, 12, 30, 12, tzinfo=UTC)  # Wednesday of the ISO week 2026-W53
+MODELS = {"a": {"type": "echo"}, "b": {"type": "echo"}}
+
+
+class Clock:
+    """A clock a test moves."""
+
+    def __init__(self, at: datetime = START) -> None:
+        self.at = at.timestamp()
+
+    def now(self) -> float:
+        return self.at
+
+    def wall(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float, /) -> None:
+        await anyio.sleep(0)
+
+
+class Answer(NamedTuple):
+    """What the application sent."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """Give the error without what differs from request to request."""
+        return {name: value for name, value in self.body["error"].items() if name != "request_id"}
+
+
+class World:
+    """An application in this process, with a clock a test moves and addresses it invents."""
+
+    def __init__(self, callers: dict[str, Any], registry: Registry | None = None, **tables: Any) -> None:
+        self.clock = Clock()
+        providers = {"providers": MODELS, "default_model": "r", "routes": {"r": {"targets": ["a/echo", "b/echo"]}}}
+        self.gateway = Gateway.from_config({**providers, "callers": callers, **tables}, clock=self.clock, registry=registry)
+        self.app = create_app(self.gateway)
+
+    def ask(
+        self,
+        *headers: tuple[str, str | bytes],
+        path: str = "/v1/chat/completions",
+        method: str = "POST",
+        body: dict[str, Any] | None = None,
+        query: str = "",
+        address: str = "198.51.100.7",
+    ) -> Answer:
+        """Send one request as a server would hand it over."""
+        sent: list[Any] = []
+        raw = [(n.lower().encode(), v if isinstance(v, bytes) else v.encode("latin-1")) for n, v in headers]
+        scope = {
+            "type": "http", "http_version": "1.1", "method": method, "path": path, "query_string": query.encode(),
+            "headers": raw, "client": (address, 1234), "root_path": "", "scheme": "http",
+        }  # fmt: skip  # one request
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": json.dumps(CHAT | (body or {})).encode(), "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        anyio.run(self.app, scope, receive, send)
+        head = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+        return Answer(sent[0]["status"], head, b"".join(part.get("body", b"") for part in sent[1:]).decode())
+
+    def with_key(self, key: str, **more: Any) -> Answer:
+        return self.ask(("authorization", f"Bearer {key}"), **more)
+
+
+def static(name: str = "one", secret: str = "static-key-0123456789", **more: Any) -> dict[str, Any]:
+    return {"name": name, "secret": secret, "allow_literal": True, **more}
+
+
+def root(secret: str) -> dict[str, Any]:
+    return {"root": secret, "allow_literal": True}
+
+
+def store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], FileStore]:
+    """Give settings of a store of client keys, and a hand on its file."""
+    monkeypatch.setenv("PEPPER", PEPPER)
+    path = folder / "callers.json"
+    return {"store": f"file:{path}", "roots": ["env:PEPPER"]}, FileStore(path, Peppers([Secret(PEPPER)]))
+
+
+def token(key: str = TOKENS, **claims: Any) -> str:
+    return jwt.encode({"sub": "somebody", "exp": START.timestamp() + 60, **claims}, key, algorithm="HS256")
+
+
+def test_every_sort_is_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Static, stored, weekly keys and tokens beside each other, in each of the headers."""
+    table, kept = store(tmp_path, monkeypatch)
+    table |= {"keys": [static()], "weekly": root(ROOT), "jwt": {"secret": TOKENS, "allow_literal": True}}
+    world = World(table)
+    weekly = WeeklyKeys(Secret(ROOT)).key("weekly", world.clock.at).reveal()
+    keys = ["static-key-0123456789", kept.new("editor", at=world.clock.at).reveal(), weekly, token()]
+    answers = [
+        world.ask((header, f"{scheme}{key}")).status
+        for key in keys
+        for header, scheme in (("Authorization", "Bearer "), ("X-API-Key", ""), ("api-key", ""))
+    ]
+
+    assert [200] * 12 == answers
+
+
+def test_one_401_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is wrong with a key, the answer is the same to the last byte but for the request's id."""
+    table, kept = store(tmp_path, monkeypatch)
+    now = START.timestamp()
+    live = kept.new("live", at=now - 10).reveal()
+    over = kept.new("over", at=now - 10, ends=now - 1).reveal()
+    revoked = kept.new("revoked", at=now - 10).reveal()
+    kept.revoke("revoked", at=now - 5)
+    table |= {
+        "keys": [
+            static(),
+            static("over", "over-key-0123456789", expires="2026-12-30T11:59:59Z"),
+            static("early", "early-key-0123456789", starts="2026-12-30T12:00:01Z"),
+        ],
+        "weekly": {**root(ROOT), "deny": ["denied"], "clients": ["weekly", "denied"]},
+        "jwt": {"secret": TOKENS, "allow_literal": True},
+    }
+    world, weekly = World(table), WeeklyKeys(Secret(ROOT), ["weekly", "denied"])
+    wrong = [
+        "", " ", "x", "static", "static-key-012345678", "static-key-01234567890", "STATIC-KEY-0123456789",
+        "static-key-0123456789\x00", "\x00", "' OR 1=1 --", "a" * 8192, "a" * 8193, "gw_live_" * 2000, "a" * 2**20,
+        over, revoked, f"{live[:-1]}{'0' if live[-1] != '0' else '1'}", live[:-7], live.replace("live", "test"),
+        "over-key-0123456789", "early-key-0123456789", "ключ".encode().decode("latin-1"),
+        weekly.key("weekly", now - 7 * 86_400).reveal(), weekly.key("weekly", now + 7 * 86_400).reveal(),
+        weekly.key("denied", now).reveal(), ROOT, PEPPER, TOKENS,
+        token(exp=now - 1), token(nbf=now + 1), token("another-secret-for-hs256-tests-0123456789"),
+        token()[:-2], jwt.encode({"sub": "a", "exp": now + 9}, None, algorithm="none"), "eyJ.eyJ.", "ey" + "J." * 4000,
+    ]  # fmt: skip  # a table
+    answers = [world.with_key(key) for key in wrong]
+    answers += [world.ask(("x-api-key", key)) for key in wrong]
+    answers += [world.ask(), world.ask(("authorization", "Basic abc")), world.ask(("authorization", "Bearer"))]
+
+    assert {401} == {answer.status for answer in answers}
+    assert 1 == len({json.dumps(answer.error) for answer in answers})
+    assert 1 == len({len(answer.text) for answer in answers})  # ids are as long as each other
+    assert 1 == len({tuple(sorted(answer.headers.keys())) for answer in answers})
+    assert 200 == world.with_key(live).status
+
+
+def test_a_megabyte_of_key(serve: Serve) -> None:
+    """It is refused, by the server (400, 431) where it bounds the head, else by us; and serving goes on."""
+    with serve(callers=KEYS) as client:
+        for size, expected in ((30_000, {401}), (2**20, {400, 401, 431})):
+            try:
+                status = chat(client, ("X-API-Key", "x" * size)).status_code
+            except httpx2.HTTPError:  # it hung up while we were still sending
+                status = 431
+            assert status in expected
+        assert 200 == chat(client, ("X-API-Key", EDITOR)).status_code
+
+
+@pytest.mark.parametrize("raw", [b"X-API-Key: a\x00b", b"Authorization: Bearer " + EDITOR.encode() + b"\x00"])
+def test_nul_on_the_wire(serve: Serve, raw: bytes) -> None:
+    """A NUL in a header is refused by the server; no key is cut short at it."""
+    with serve(callers=KEYS) as client, socket.create_connection((client.base_url.host, client.base_url.port or 0)) as s:
+        s.sendall(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n" + raw + b"\r\nConnection: close\r\n\r\n")
+        answer = s.makefile("rb").read()
+
+    assert answer.split(b" ")[1] in {b"400", b"401"}
+
+
+def test_keys_in_the_url() -> None:
+    """A key in the query is not taken, good or not, and the answer says why; a good header beside it counts."""
+    world = World({"keys": [static()]})
+    names = ["api_key", "key", "token", "access_token", "api-key", "apikey", "API_KEY"]
+    answers = [world.ask(query=f"a=1&{name}=static-key-0123456789") for name in names]
+
+    assert {401} == {answer.status for answer in answers}
+    assert all("URL" in answer.body["error"]["message"] for answer in answers)
+    assert 200 == world.ask(("x-api-key", "static-key-0123456789"), query="api_key=x").status
+
+
+def test_two_keys() -> None:
+    """Two keys are none, even if one is good; the same key in two headers is one."""
+    world, good = World({"keys": [static(), static("two", "other-key-0123456789")]}), "static-key-0123456789"
+    pairs = [
+        (("authorization", f"Bearer {good}"), ("authorization", f"Bearer {good}")),
+        (("authorization", f"Bearer {good}"), ("authorization", "Bearer x")),
+        (("authorization", f"Bearer {good}"), ("x-api-key", "other-key-0123456789")),
+        (("authorization", "Basic x"), ("x-api-key", good)),
+        (("x-api-key", good), ("api-key", "x")),
+    ]
+    answers = [world.ask(*pair) for pair in pairs]
+
+    assert {401} == {answer.status for answer in answers}
+    assert 1 == len({json.dumps(answer.error) for answer in answers})
+    assert 200 == world.ask(("authorization", f"Bearer {good}"), ("x-api-key", good), ("api-key", good)).status
+
+
+def test_shared_beginnings() -> None:
+    """Keys that agree in all but the last character are different callers."""
+    stem = "k" * 40
+    world = World({"keys": [static(end, stem + end, models=[f"{end}/*"]) for end in "ab"]})
+    got = {end: [world.with_key(stem + end, body={"model": f"{m}/echo"}).status for m in "ab"] for end in "ab"}
+
+    assert {"a": [200, 403], "b": [403, 200]} == got
+    assert {401} == {world.with_key(key).status for key in (stem, stem + "c", stem + "ab", stem[1:] + "a")}
+
+
+def test_expiry_to_the_second() -> None:
+    """A key is valid from its first second, and not in the one it ends."""
+    table = static(starts="2026-12-30T12:00:10Z", expires="2026-12-30T12:00:20Z")
+    world, found = World({"keys": [table]}), []
+    for second in (9.999, 10.0, 19.999, 20.0):
+        world.clock.at = START.timestamp() + second
+        found.append(world.with_key("static-key-0123456789").status)
+
+    assert [401, 200, 200, 401] == found
+
+
+class Counting:
+    """A store that counts how often it is asked, and is down if it is told to be."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.down = False
+        self.grants: dict[str, Grant] = {}
+
+    async def find(self, digest: str) -> Grant | None:
+        self.asked.append(digest)
+        if self.down:
+            raise OSError("postgres://user:canary-password@db is down")
+        return self.grants.get(digest)
+
+    async def moved(self, old: str, new: str) -> None:
+        raise AssertionError("there is one root")
+
+
+class Offers:
+    """A plug-in that offers a store."""
+
+    def __init__(self, kept: Counting) -> None:
+        self.kept = kept
+
+    @hookimpl
+    def aigateway_callers(self) -> Iterator[CallersRecord]:
+        yield CallersRecord("counting", lambda rest: self.kept)
+
+
+@pytest.fixture
+def counting(monkeypatch: pytest.MonkeyPatch) -> tuple[Counting, World]:
+    """Serve with a store that counts; give both."""
+    monkeypatch.setenv("PEPPER", PEPPER)
+    kept, registry = Counting(), Registry()
+    registry.register(Offers(kept), "callers.counting")
+    table = {"store": "counting:x", "roots": ["env:PEPPER"], "keys": [static()]}
+    return kept, World(table, registry=registry)
+
+
+def test_no_look_up_for_a_bad_checksum(counting: tuple[Counting, World]) -> None:
+    """What is not spelled like a key costs no look-up; what is costs one."""
+    kept, world = counting
+    good = new_key().reveal()
+    for key in (good[:-1] + ("a" if good[-1] != "a" else "b"), good[:-1], good + "0", "gw_live_x", "sk-x", "'; DROP"):
+        assert 401 == world.with_key(key).status
+    assert [] == kept.asked
+    assert 401 == world.with_key(good).status
+    assert 1 == len(kept.asked)
+    assert good not in kept.asked[0]
+
+
+def test_a_store_that_is_down(counting: tuple[Counting, World], caplog: pytest.LogCaptureFixture) -> None:
+    """It is 503 and never 401 for keys it would know, without its words; the other keys work on."""
+    kept, world = counting
+    kept.down = True
+    answer = world.with_key(new_key().reveal())
+
+    assert 503 == answer.status
+    assert "canary" not in answer.text + caplog.text
+    assert 200 == world.with_key("static-key-0123456789").status
+    assert 401 == world.with_key("unknown").status
+
+
+def until_not(status: int, ask: Callable[[], Answer]) -> Answer:
+    """Ask until the answer is another: the file is looked at once a second."""
+    end = time.monotonic() + 20
+    while (answer := ask()).status == status and time.monotonic() < end:
+        time.sleep(0.02)
+    return answer
+
+
+def test_a_file_that_broke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken file lets nobody in who stands in it, and says nothing of where it is."""
+    table, kept = store(tmp_path, monkeypatch)
+    key = kept.new("editor", at=START.timestamp()).reveal()
+    world = World({**table, "keys": [static()]})
+    before = world.with_key(key).status
+    (tmp_path / "callers.json").write_text("{", encoding="utf-8")
+    broken = until_not(200, lambda: world.with_key(key))
+    (tmp_path / "callers.json").unlink()
+    gone = until_not(503, lambda: world.with_key(key))
+
+    assert [200, 503, 401] == [before, broken.status, gone.status]
+    assert str(tmp_path) not in broken.text
+    assert 200 == world.with_key("static-key-0123456789").status
+
+
+def test_revoked_and_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rotated key lives as long as its grace to the second, a revoked one no longer."""
+    table, kept = store(tmp_path, monkeypatch)
+    first = kept.new("editor", at=START.timestamp()).reveal()
+    world = World(table)
+    second = kept.rotate("editor", at=START.timestamp(), grace=60).reveal()
+    found = {}
+    for ahead in (0.0, 59.999, 60.0):
+        world.clock.at = START.timestamp() + ahead
+        found[ahead] = [world.with_key(key).status for key in (second, first)]
+    kept.revoke("editor", at=world.clock.at)
+
+    assert {0.0: [200, 200], 59.999: [200, 200], 60.0: [200, 401]} == found
+    assert 401 == until_not(200, lambda: world.with_key(second)).status
+
+
+# -- known, and not allowed -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("models", "asked", "statuses"),
+    [
+        (["a/*"], {"model": "a/echo"}, {200}),
+        (["a/echo"], {"model": "b/echo"}, {403}),
+        (["a/echo"], {"model": "r"}, {200}),
+        (["r"], {"model": "r"}, {200}),
+        (["r"], {}, {200}),
+        (["r"], {"model": "a/echo"}, {403}),
+        (["nothing"], {}, {403}),
+        (["nothing"], {"model": "r", "routing": {"models": ["a/echo", "b/echo"]}}, {403}),
+        (["r*"], {"model": "rrr"}, {404}),
+        (["*"], {"model": "b/echo"}, {200}),
+    ],
+)
+def test_models(models: list[str], asked: dict[str, Any], statuses: set[int]) -> None:
+    """What a key may ask for: names and targets, with a `*` at the end at most."""
+    world = World({"keys": [static(models=models)]})
+
+    assert world.with_key("static-key-0123456789", body=asked).status in statuses
+
+
+def test_models_that_are_reached() -> None:
+    """Neither a route, nor `routing.models`, nor the fallback leads to a target that is not on the list."""
+    table = {"keys": [static(models=["a/*"])]}
+    ways = [{"model": "r"}, {"model": "a/echo", "routing": {"models": ["b/echo"]}}]
+    for asked in ways:
+        world = World(table, fallback="r")
+        world.gateway.parts.providers["a"].answer = _fails  # type: ignore[union-attr]
+        answer = world.with_key("static-key-0123456789", body=asked)
+        assert 503 == answer.status
+        assert "b/echo" not in answer.text
+    only_b = World({"keys": [static(models=["b/*"])]}, fallback="r")
+    answer = only_b.with_key("static-key-0123456789", body={"model": "r"})
+    assert ["b", "1"] == [answer.headers["x-aigateway-provider"], answer.headers["x-aigateway-attempts"]]
+
+
+async def _fails(request: object, target: object) -> None:
+    raise ProviderError(Kind.SERVER_ERROR, "down")
+
+
+LENIENT = {"unknown_models": "default"}
+
+
+def test_the_default_is_no_way_around() -> None:
+    """A name nothing knows stands for the default; a list that names the one does not allow the other."""
+    world = World({"keys": [static(models=["zz-*"]), static("two", "other-key-0123456789", models=["r"])]}, **LENIENT)
+
+    assert 403 == world.with_key("static-key-0123456789", body={"model": "zz-9"}).status
+    assert 200 == world.with_key("other-key-0123456789", body={"model": "zz-9"}).status
+
+
+def test_lists_of_models() -> None:
+    """`/v1/models` shows what a key may use, and nothing else is there for it."""
+    world = World({"keys": [static(models=["a/*"]), static("two", "other-key-0123456789")]})
+    shown = world.with_key("static-key-0123456789", path="/v1/models", method="GET").body["data"]
+    whole = world.with_key("other-key-0123456789", path="/v1/models", method="GET").body["data"]
+    one = [
+        world.with_key(key, path="/v1/models/b/echo", method="GET").status
+        for key in ("static-key-0123456789", "other-key-0123456789")
+    ]
+
+    assert {"a"} == {card["owned_by"] for card in shown}
+    assert {"a", "b", "aigateway"} == {card["owned_by"] for card in whole}
+    assert [404, 200] == one
+
+
+def test_scopes() -> None:
+    """A key without the scope for a route is known, and refused; an operator may do everything."""
+    keys = [static(scopes=["chat"]), static("none", "other-key-0123456789", scopes=[])]
+    world = World({"keys": [*keys, static("operator", "admin-key-0123456789", scopes=["admin"])]})
+    found = {
+        key: [
+            world.with_key(key).status,
+            world.with_key(key, path="/v1/models", method="GET").status,
+            world.with_key(key, path="/admin/keys", method="GET").status,
+        ]
+        for key in ("static-key-0123456789", "other-key-0123456789", "admin-key-0123456789")
+    }
+
+    assert [[200, 200, 403], [403, 200, 403], [200, 200, 200]] == list(found.values())
+
+
+@pytest.mark.parametrize(
+    ("networks", "address", "status"),
+    [
+        (["198.51.100.0/24"], "198.51.100.7", 200),
+        (["198.51.100.0/24"], "::ffff:198.51.100.7", 200),
+        (["::ffff:198.51.100.0/120"], "198.51.100.7", 200),
+        (["198.51.100.0/24"], "198.51.101.7", 403),
+        (["2001:db8::/32"], "2001:db8::1", 200),
+        (["2001:db8::/32"], "2001:db9::1", 403),
+        (["fe80::/10"], "fe80::1%eth0", 200),
+        (["198.51.100.7"], "", 403),
+        (["198.51.100.7"], "unix:/socket", 403),
+        (["0.0.0.0/0"], "2001:db8::1", 403),
+    ],
+)
+def test_networks(networks: list[str], address: str, status: int) -> None:
+    """A key that is bound to networks works from there alone."""
+    world = World({"keys": [static(networks=networks)]})
+
+    assert status == world.with_key("static-key-0123456789", address=address).status
+
+
+FORWARDED = [
+    # proxies, address of the peer, x-forwarded-for, status for a key bound to 10.0.0.0/8
+    (0, "198.51.100.7", ["10.0.0.1"], 403),
+    (0, "10.0.0.1", ["198.51.100.7"], 200),
+    (1, "192.0.2.1", ["10.0.0.1"], 200),
+    (1, "192.0.2.1", ["10.0.0.1, 198.51.100.7"], 403),
+    (1, "192.0.2.1", ["198.51.100.7, 10.0.0.1"], 200),
+    (1, "192.0.2.1", ["10.0.0.1", "198.51.100.7"], 403),
+    (1, "10.0.0.1", [], 403),
+    (1, "10.0.0.1", [""], 403),
+    (2, "192.0.2.1", ["10.0.0.1, 192.0.2.2"], 200),
+    (2, "192.0.2.1", ["10.0.0.1", "192.0.2.2"], 200),
+    (2, "192.0.2.1", ["10.0.0.1, 198.51.100.7, 192.0.2.2"], 403),
+    (2, "192.0.2.1", ["10.0.0.1"], 403),
+    (1, "192.0.2.1", ["10.0.0.1, garbage"], 403),
+    (1, "192.0.2.1", ["::ffff:10.0.0.1"], 200),
+]
+
+
+@pytest.mark.parametrize(("proxies", "address", "lines", "status"), FORWARDED)
+def test_forwarded(proxies: int, address: str, lines: list[str], status: int) -> None:
+    """Only our own proxies' words count: as many addresses from the end as there are of them."""
+    world = World({"keys": [static(networks=["10.0.0.0/8"])], "proxies": proxies})
+    headers = [("x-forwarded-for", line) for line in lines]
+    spoofed = [("x-real-ip", "10.0.0.1"), ("forwarded", "for=10.0.0.1")]
+    answer = world.ask(("x-api-key", "static-key-0123456789"), *headers, *spoofed, address=address)
+
+    assert status == answer.status
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (("Origin", "https://app.example.com"), 200),
+        (("Origin", "https://app.example.com:8443"), 200),
+        (("Origin", "https://APP.example.com."), 200),
+        (("Referer", "https://app.example.com/page?x=https://evil.test"), 200),
+        (("Origin", "https://deep.below.example.org"), 200),
+        (("Origin", "https://example.org"), 403),
+        (("Origin", "https://app.example.com.evil.test"), 403),
+        (("Origin", "https://evilapp.example.com"), 403),
+        (("Origin", "https://app.example.com@evil.test"), 403),
+        (("Origin", "https://xn--bcher-kva.example"), 200),
+        (("Origin", "null"), 403),
+        (("Origin", "http://["), 403),
+        (("X-Nothing", ""), 403),
+    ],
+    ids=lambda value: str(value),
+)
+def test_domains(header: tuple[str, str], status: int) -> None:
+    """A key that is bound to sites works from their pages alone, as the browser names them."""
+    domains = ["app.example.com", "*.below.example.org", "bücher.example"]
+    world = World({"keys": [static(domains=domains)]})
+
+    assert status == world.ask(("x-api-key", "static-key-0123456789"), header).status
+
+
+def test_origin_goes_before_referer() -> None:
+    """What a page can choose (its address) does not outweigh what the browser says (its origin)."""
+    world = World({"keys": [static(domains=["app.example.com"])]})
+    key = ("x-api-key", "static-key-0123456789")
+
+    assert 403 == world.ask(key, ("Origin", "https://evil.test"), ("Referer", "https://app.example.com/")).status
+
+
+# -- what the log says ------------------------------------------------------------------------
+
+
+def test_failed_log_ins_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Each is one line with the reason and the masked key, so that they can be counted; no key is in it."""
+    table = [static(), static("over", "over-key-0123456789", expires="2026-01-01")]
+    world = World({"keys": table, "weekly": root(ROOT)})
+    with caplog.at_level(logging.INFO, logger="aigateway.access"):
+        world.with_key("canary-wrong")
+        world.with_key("canary-wrong")
+        world.with_key("over-key-0123456789")
+        world.ask()
+        world.ask(("x-api-key", "canary-1"), ("api-key", "canary-2"))
+        world.ask(query="key=canary")
+        world.ask(("admin-secret", "canary-root"), path="/current-key", method="GET")
+        world.with_key("static-key-0123456789")
+    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "aigateway.access"]
+    told = [(line["status"], line.get("why"), bool(line["key"])) for line in lines]
+
+    assert [
+        (401, "unknown", True),
+        (401, "unknown", True),
+        (401, "expired or revoked", True),
+        (401, "unknown", False),
+        (401, "several keys", False),
+        (401, "a key in the URL", False),
+        (403, "a wrong root secret", True),
+        (200, None, True),
+    ] == told
+    assert lines[0]["key"] == lines[1]["key"] != lines[7]["key"]
+    assert "canary" not in caplog.text

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from ..callers import Callers, Visit, domain_of
-from ..errors import Forbidden, GatewayError, RequestError, Unauthenticated
+from ..errors import Forbidden, Unauthenticated
 from ..secrets import Secret
 from ..types import Caller, Clock
 from ._incoming import Incoming
 
 __all__ = ["Door", "is_loopback"]
 
-LOG = logging.getLogger("aigateway.callers")
 LOCAL = Caller("local", frozenset({"chat", "admin"}))
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 IN_URL = ("api_key=", "api-key=", "apikey=", "key=", "token=", "access_token=")
-
-
-class KeysUnavailable(GatewayError):
-    """Nobody can be let in for the moment; that says nothing about the key that was sent."""
-
-    status = 503
-    code = "keys_unavailable"
 
 
 class Door:
@@ -47,13 +38,7 @@ class Door:
         if key:
             request.tried = Secret(key[:1024]).id
         visit = Visit(self._clock.wall(), self._address(request), _origin(request))
-        try:
-            return await self._callers.caller(key, visit)
-        except RequestError:
-            raise
-        except Exception as error:  # the place client keys are kept in: a file, or somebody's plug-in
-            LOG.error("client keys cannot be looked up: %s", error if isinstance(error, GatewayError) else repr(error))
-            raise KeysUnavailable("client keys cannot be looked up now. Try again in a moment.") from None
+        return await self._callers.caller(key, visit)
 
     def _address(self, request: Incoming) -> str:
         """Give the client's address, as far as our own proxies tell it."""

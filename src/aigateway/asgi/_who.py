@@ -160,9 +160,7 @@ def _root(secret: Secret, name: str, settings: Settings) -> Secret:
 
 def _grant(key: CallerKey) -> Grant:
     if unknown := [domain for domain in key.domains if not domain_of(domain)]:
-        raise ConfigurationError(
-            f"callers.keys: {unknown[0][:64]!r} of {key.name!r} is no domain (example.com is)."
-        )
+        raise ConfigurationError(f"callers.keys: {unknown[0][:64]!r} of {key.name!r} is no domain (example.com is).")
     caller = Caller(key.name, frozenset[str](key.scopes), key=key.secret.id, tenant=key.name, models=tuple(key.models))
     return Grant(
         caller,

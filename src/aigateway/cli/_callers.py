@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import inf
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,8 @@ from ..asgi import file_store, weekly_keys
 from ..callers import ENVIRONMENTS, FileStore
 from ..config import Settings, load
 from ..errors import ConfigurationError, RequestError
+from ..parts import read_elsewhere
+from ..plugins import Registry
 from ._options import AsJSON, Config
 
 __all__ = ["app"]
@@ -41,8 +44,8 @@ def new(
     if unknown := set(scope or ()) - {"chat", "admin"}:
         raise RequestError(f"there is no scope {unknown.pop()!r}. Scopes: chat, admin.")
     at = time.time()
-    ends = None if days is None else at + timedelta(days=days).total_seconds()
-    key = _store(load(config)).new(name, at=at, environment=environment, ends=ends, **allows)
+    ends = None if days is None else at + _bounded(days, "--days", 36_525) * 86_400
+    key = _store(_settings(config)).new(name, at=at, environment=environment, ends=ends, **allows)
     typer.echo(key.reveal())
     typer.echo(f"This is the key of {name!r}. It is not shown again.", err=True)
 
@@ -50,7 +53,7 @@ def new(
 @app.command("list")
 def listing(config: Config = None, as_json: AsJSON = False) -> None:
     """List the keys, without showing one."""
-    entries, now = _store(load(config)).listing(), time.time()
+    entries, now = _store(_settings(config)).listing(), time.time()
     if as_json:
         typer.echo(json.dumps(entries, indent=2))
         return
@@ -67,7 +70,8 @@ def rotate(
     grace: Annotated[float, typer.Option("--grace", min=0, help="Seconds the last key stays valid.")] = 0.0,
 ) -> None:
     """Make a new key in place of the last one and print it, once."""
-    key = _store(load(config)).rotate(name, at=time.time(), grace=grace)
+    _bounded(grace, "--grace", 604_800)
+    key = _store(_settings(config)).rotate(name, at=time.time(), grace=grace)
     typer.echo(key.reveal())
     typer.echo(f"This is the new key of {name!r}; the last one is valid for {grace:g} s more.", err=True)
 
@@ -75,7 +79,7 @@ def rotate(
 @app.command()
 def revoke(name: Name, config: Config = None) -> None:
     """End the keys of a name, or the one with an id, now."""
-    _store(load(config)).revoke(name, at=time.time())
+    _store(_settings(config)).revoke(name, at=time.time())
     typer.echo(f"revoked: {name}. Running servers notice with the next request.", err=True)
 
 
@@ -86,7 +90,7 @@ def current(
     as_json: AsJSON = False,
 ) -> None:
     """Print the weekly key."""
-    settings, now = load(config), time.time()
+    settings, now = _settings(config), time.time()
     weekly = weekly_keys(settings)
     if weekly is None:
         raise ConfigurationError(
@@ -103,6 +107,13 @@ def current(
     typer.echo(f"valid until {ends:%Y-%m-%d %H:%M} UTC", err=True)
 
 
+def _settings(config: Path | None) -> Settings:
+    """Read the configuration, with the secrets that plug-ins read."""
+    settings = load(config)
+    read_elsewhere(settings, Registry(allow=settings.plugins))
+    return settings
+
+
 def _store(settings: Settings) -> FileStore:
     if settings.callers.store is None:
         raise ConfigurationError(
@@ -110,6 +121,12 @@ def _store(settings: Settings) -> FileStore:
             '[callers] store = "file:callers.json" and roots = ["env:SECRET_KEY"].'
         )
     return file_store(settings)[0]
+
+
+def _bounded(value: float, option: str, most: float) -> float:
+    if not 0 <= value <= most:
+        raise RequestError(f"{option} must be a number from 0 to {most:g}.")
+    return value
 
 
 def _valid(entry: Any, now: float) -> str:

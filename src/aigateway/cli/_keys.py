@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,7 +29,7 @@ Provider = Annotated[str | None, typer.Argument(help="A provider; all of them, i
 @app.command("list")
 def listing(config: Config = None, url: Url = None, as_json: AsJSON = False) -> None:
     """List the keys: ids, accounts, whether they rest; --url asks a running server."""
-    found = ask_server(url, "GET", "/admin/keys") if url else {"keys": Gateway(settings_with_providers(config)).keys()}
+    found = ask_server(url, "GET", "/admin/keys") if url else {"keys": _known(settings_with_providers(config))}
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
@@ -40,6 +42,8 @@ def listing(config: Config = None, url: Url = None, as_json: AsJSON = False) -> 
             f"{key['provider']:<12} {key['id'] or '-':<11} {key['quota_group']:<14} {key['standing']:<9} "
             f"{_state(key):<28} {key['uses']:>7} {left:>5}"
         )
+        if key["trouble"]:
+            typer.echo(f"{'':<12} {key['id']} goes on: a new key was put aside ({key['trouble']})")
 
 
 @app.command()
@@ -88,6 +92,16 @@ def rotate(
     )
 
 
+def _known(settings: Settings) -> list[dict[str, Any]]:
+    """Tell about the keys of a configuration, with what the place of `state.url` remembers of them."""
+    gateway = Gateway(settings)
+    mirror = gateway.parts.mirror
+    if mirror is not None:
+        mirror.start(gateway.memory.rests)
+        mirror.close()
+    return gateway.keys()
+
+
 async def _good(settings: Settings, provider: str, secret: Secret) -> None:
     async with Gateway(settings) as gateway:
         try:
@@ -118,18 +132,28 @@ def _file_of(settings: Settings, provider: str, key: str | None) -> tuple[Path, 
 
 
 def _typed() -> str:
+    """Give what was typed or piped in: one word."""
     value = typer.prompt("new key", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
     if not value.strip():
         raise RequestError("no key came in. Type it, or pipe it in.")
+    if not Secret(value.strip()).is_sendable:
+        raise RequestError("a key is one word of ASCII. Nothing was changed.")
     return str(value).strip()
 
 
 def _replace(path: Path, secret: Secret) -> None:
-    """Put a secret into a file that only its owner can read, as a whole."""
+    """Put a secret into a file, as a whole; whoever could read it, and nobody else, still can."""
+    before = path.stat()
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
+            if os.name == "posix":
+                os.fchmod(handle, stat.S_IMODE(before.st_mode))
+                with suppress(PermissionError):  # then it is the server's group that matters
+                    os.fchown(handle, before.st_uid, before.st_gid)
             file.write(secret.reveal() + "\n")
+            file.flush()
+            os.fsync(handle)
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -137,6 +161,8 @@ def _replace(path: Path, secret: Secret) -> None:
 
 
 def _state(key: dict[str, Any]) -> str:
-    if key["until"] is None:
-        return str(key["state"])
-    return f"{key['state']} until {datetime.fromtimestamp(key['until'], UTC):%H:%M:%S} ({key['reason']})"
+    return f"{key['state']} until {_clock(key['until'])} ({key['reason']})" if key["until"] else str(key["state"])
+
+
+def _clock(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import sys
 from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
 
 from ..config import Settings
+from ..gateway import Gateway
 from ..secrets import Redact, Secret
 
-__all__ = ["configure_logging"]
+__all__ = ["configure_logging", "secrets_of"]
 
 JSON_LOGGERS = ("aigateway.access", "aigateway.calls")
 
@@ -44,8 +46,8 @@ class Lines(logging.Handler):
             pass  # nobody reads our log any more: no reason to fail a request
 
 
-def configure_logging(settings: Settings) -> None:
-    """Send our loggers, and the server's warnings, to stderr."""
+def configure_logging(settings: Settings) -> Redact:
+    """Send our loggers, and the server's warnings, to stderr; give what takes the secrets out."""
     # The logging manual's own advice for busy processes ("Optimization"): our lines name none of these.
     logging._srcfile = None  # noqa: SLF001  # the documented switch
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -62,10 +64,22 @@ def configure_logging(settings: Settings) -> None:
         logger.handlers = [Lines()]
         logger.handlers[0].addFilter(redact)
         logger.propagate = False
+    return redact
+
+
+def secrets_of(gateway: Gateway) -> Iterator[Secret]:
+    """Give the secrets of a gateway as they are now: plug-ins have read theirs, keys were replaced."""
+    yield from _secrets(gateway.settings)
+    for ring in gateway.parts.rings.values():
+        for slot in ring.slots:
+            yield from (key.secret for key in (slot.pending, slot.current, slot.previous) if key and key.secret)
 
 
 def _secrets(settings: Settings) -> Iterator[Secret]:
     """Give every secret of the configuration."""
+    password = urlsplit(settings.state.url.reveal()).password
+    if password:
+        yield from (Secret(password), Secret(unquote(password)))
     for provider in settings.providers.values():
         yield from (key.secret for key in provider.keys)
     callers = settings.callers

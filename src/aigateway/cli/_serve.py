@@ -13,7 +13,8 @@ import typer
 
 from ..config import Settings, load
 from ..errors import ConfigurationError, GatewayError, RequestError
-from ._logging import configure_logging
+from ..secrets import Redact
+from ._logging import configure_logging, secrets_of
 from ._options import Config, UseSandbox, refuse_both, run_async, settings_with_providers
 
 if TYPE_CHECKING:
@@ -44,11 +45,11 @@ def serve(
         return
     settings = settings_with_providers(config)
     listener = _listen(settings, host, port)
-    configure_logging(settings)
+    redact = configure_logging(settings)
     if workers > 1:
         _serve_many(config, settings, listener, workers)
     else:
-        server = _server(settings)
+        server = _server(settings, redact)
         _announce(settings, listener)
         server.run(sockets=[listener])
         _leave(server)
@@ -61,8 +62,7 @@ async def _serve_sandbox(host: str | None, port: int | None) -> None:
     async with Sandbox() as standins:
         settings = sandbox_settings(standins, os.environ)
         listener = _listen(settings, host, port)
-        configure_logging(settings)
-        server = _server(settings)
+        server = _server(settings, configure_logging(settings))
         _announce(settings, listener)
         typer.echo("Answers come from local stand-ins, not from the vendors:\n" + describe(standins), err=True)
         await server.serve(sockets=[listener])
@@ -86,8 +86,7 @@ def work(config: Path | None, listener: socket.socket) -> None:
     end_with_parent()
     try:
         settings = load(config)
-        configure_logging(settings)
-        _server(settings).run(sockets=[listener])
+        _server(settings, configure_logging(settings)).run(sockets=[listener])
     except KeyboardInterrupt:
         pass  # before the server was up; the parent ends us all
 
@@ -114,10 +113,12 @@ def _app(settings: Settings) -> App:
     return app
 
 
-def _server(settings: Settings) -> Server:
+def _server(settings: Settings, redact: Redact) -> Server:
     from ._server import Server
 
-    return Server(_app(settings), settings)
+    app = _app(settings)
+    redact.follow(lambda: secrets_of(app.gateway))
+    return Server(app, settings)
 
 
 def _listen(settings: Settings, host: str | None, port: int | None) -> socket.socket:

@@ -82,6 +82,9 @@ class Slot:
         if secret == self.current.secret:  # it may have been put back
             self.pending = None
             return False
+        if not secret.is_sendable:
+            self.pending, self.trouble = None, "the new one is not one word of ASCII"
+            return False
         self.pending, self._refused = replace(self.current, secret=secret), None
         return True
 

@@ -36,6 +36,11 @@ class Secret:
         """Give the value, for the one place that sends it."""
         return self._value
 
+    @property
+    def is_sendable(self) -> bool:
+        """Tell whether it can stand in a header: one word of ASCII."""
+        return self._value.isascii() and self._value.isprintable() and " " not in self._value
+
     def matches(self, value: str) -> bool:
         """Compare in constant time."""
         return compare_digest(self._value.encode("utf-8", "surrogatepass"), value.encode("utf-8", "surrogatepass"))

@@ -68,7 +68,7 @@ def _from_file(path: Path, base: Path | None) -> Secret:
         raise ConfigurationError(f"the secret file {path} is empty. Write the secret into it.")
     if not value.isprintable():
         raise ConfigurationError(
-            f"the secret file {path} holds more than one line, or what cannot be printed. Write the secret alone into it."
+            f"the secret file {path} holds line breaks, or what cannot be printed. Write only the secret into it."
         )
     return Secret(value, f"file:{path}")
 
