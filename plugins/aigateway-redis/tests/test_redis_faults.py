@@ -270,7 +270,7 @@ async def test_a_replica_is_left_until_it_can_be_written(server: Any, sharing: A
         with server.client() as client:
             client.replicaof("127.0.0.1", "1")
             put(one, HERE)
-            await until(lambda: "READONLY" in fault(one))
+            await until(lambda: "READONLY" in fault(one) and "nothing is shared" in fault(one))
             client.replicaof("NO", "ONE")
             await until(lambda: rest(two))
             await until(lambda: not fault(one))
