@@ -119,6 +119,20 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
+def survival(session: nox.Session) -> None:
+    """Break vendors and leave as clients; `-- --quick` takes few of each."""
+    prepare(session)
+    session.run("python", "-m", "benchmarks.survival", *session.posargs)
+
+
+@nox.session(python=NEWEST)
+def faults(session: nox.Session) -> None:
+    """Play every row of the fault wall at full scale and print the tables; `-- --row NAME --door served` for some."""
+    prepare(session)
+    session.run("python", "-m", "tests.faults", *session.posargs)
+
+
+@nox.session(python=NEWEST)
 def build(session: nox.Session) -> None:
     """Build what is released: source and wheel of every distribution, into dist/."""
     prepare(session)
@@ -135,7 +149,7 @@ def lock(session: nox.Session) -> None:
     form = ["--universal", "--python-version", PYTHONS[0], "--generate-hashes", "--no-annotate", "--no-header"]
     bare = ["--no-emit-index-url", "--no-emit-find-links", "--quiet"]
     for name, parts in {
-        "demo": ["--extra", "server", "--group", "build"],
+        "demo": ["--extra", "server", "--group", "build", "--group", "plugins"],
         "dev": ["--extra", "encryption", "--extra", "jwt", "--extra", "server", "--extra", "testing", "--group", "dev"],
     }.items():
         file = f"requirements/{name}.txt"

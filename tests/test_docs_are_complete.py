@@ -31,7 +31,7 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md", "plugins/*/*.md", "changelog.d/*.md")
     for path in ROOT.glob(pattern)
 )
-COMMANDS = ("serve", "ask", "demo", "sandbox", "models", "plugins", "check", "keys", "callers")
+COMMANDS = ("serve", "ask", "demo", "sandbox", "models", "plugins", "check", "simulate", "keys", "callers")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
 CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)

@@ -351,3 +351,21 @@ def test_a_part_that_does_not_exist_refuses_the_start(settings: dict[str, Any], 
     """The error names it and what to do."""
     with pytest.raises((ConfigurationError, PluginError), match=words):
         Gateway(parse(settings))
+
+
+def test_a_route_bounds_everything_it_does() -> None:
+    """A route's `timeouts.total` is for all attempts together, not for each."""
+
+    async def silent(request: ChatRequest) -> Reply:
+        await anyio.sleep(1000)
+        raise AssertionError
+
+    async def story() -> float:
+        route = {"smart": {"targets": ["a/a-1", "b/b-1", "c/c-1"], "timeouts": {"total": 20.0, "answer": 15.0}}}
+        made = gateway(Parts(a=silent, b=silent, c=silent), routes=route)
+        began = anyio.current_time()
+        with pytest.raises(NoAnswer):
+            await made.chat("smart", "hi")
+        return anyio.current_time() - began
+
+    assert 20.0 == pytest.approx(trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0)))

@@ -9,8 +9,15 @@ import time
 
 import pytest
 
-HEAVY = ["httpx2", "aiohttp", "starlette", "uvicorn", "typer", "tenacity", "openai", "trio", "dotenv", "h11"]
-PLUGINS = ["aigateway_deepseek", "aigateway_echo", "aigateway_groq", "aigateway_minimax", "aigateway_openai"]
+HEAVY = ["httpx2", "aiohttp", "starlette", "uvicorn", "typer", "tenacity", "openai", "trio", "dotenv", "h11", "redis"]
+PLUGINS = [
+    "aigateway_deepseek",
+    "aigateway_echo",
+    "aigateway_groq",
+    "aigateway_minimax",
+    "aigateway_openai",
+    "aigateway_redis",
+]
 
 
 def loaded_by(statement: str, names: list[str]) -> list[str]:

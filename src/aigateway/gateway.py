@@ -55,10 +55,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Chunks", "Gateway", "SystemClock"]
 
+LOG = logging.getLogger("aigateway")
 Messages = str | Sequence[Mapping[str, Any]]
 POLICIES: Mapping[str, Policy] = {"priority": Priority()}
-# Who wants to read our log configures logging; nobody else is shown it.
-logging.getLogger("aigateway").addHandler(logging.NullHandler())
 
 
 class SystemClock:
@@ -90,6 +89,8 @@ class Gateway:
         clock: Clock | None = None,
         seed: int | None = None,
     ) -> None:
+        if not LOG.handlers:  # who wants to read our log configures logging; nobody else is shown it
+            LOG.addHandler(logging.NullHandler())
         self.settings = settings
         self.registry = registry or Registry(allow=settings.plugins)
         self._random = Random(seed)  # noqa: S311  # jitter, not cryptography
@@ -217,6 +218,8 @@ class Gateway:
         guards = GuardStack(self.parts.guards)
         try:
             candidates = self._candidates(call)
+            if call.terms.total is not None:
+                call.deadline = min(call.deadline, call.started + call.terms.total)
             await guards.enter(call)
             if call.reply is not None:
                 exchange = await answered(call, call.reply, io)

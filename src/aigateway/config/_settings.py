@@ -178,7 +178,7 @@ class RouteSettings(Table):
         """Say how far the route goes for an answer."""
         hold = (self.hold or HELD) if self.recovery == "hold" else 0
         hedge = Hedge(self.hedge.quantile, self.hedge.extra) if self.hedge else None
-        return Terms(self.retries.over(base), self.recovery, hold, hedge)
+        return Terms(self.retries.over(base), self.recovery, hold, hedge, self.timeouts.total)
 
     def build(self, base: Timeouts) -> tuple[Target, ...]:
         """Give the targets; `to` without a provider is left for the gateway to look up."""

@@ -56,10 +56,11 @@ class Terms:
     """How far a route goes for an answer.
 
     `recovery` says what a stream that breaks becomes; `hold` how many characters are held back
-    before the answer is promised.
+    before the answer is promised, `total` for how long it may take in all (None: as any request).
     """
 
     retries: Retries = Retries()
     recovery: Recovery = "terminate"
     hold: int = 0
     hedge: Hedge | None = None
+    total: float | None = None

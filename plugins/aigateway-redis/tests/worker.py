@@ -1,0 +1,84 @@
+"""A gateway in a process of its own: reads what to do from stdin, answers on stdout, in JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from typing import Any, Never
+
+from aigateway import Gateway
+from aigateway.state import Mirror, Rests
+
+
+async def main() -> None:
+    async with Gateway.from_config(json.loads(sys.argv[1])) as gateway:
+        await gateway.chat("smart", "hi")
+        loop = asyncio.get_running_loop()
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            what, *words = json.loads(line)
+            print(json.dumps(await DO[what](gateway, *words)), flush=True)  # noqa: T201  # the answer
+
+
+async def put(gateway: Gateway, name: list[str], wait: float) -> float:
+    """Let something rest; give when, on the clock all processes share."""
+    now = time.monotonic()
+    gateway.memory.rests.put(tuple(name), "cooldown", "rate_limit", now, wait=wait)
+    return now
+
+
+async def clear(gateway: Gateway, name: list[str]) -> float:
+    now = time.monotonic()
+    gateway.memory.rests.clear(tuple(name))
+    return now
+
+
+async def wait(gateway: Gateway, name: list[str], rests: bool) -> float:
+    """Wait until something rests, or no longer does; give when that was known."""
+    end = time.monotonic() + 20
+    while (gateway.memory.rests.find(tuple(name), time.monotonic()) is not None) != rests:
+        assert time.monotonic() < end, "it did not come true"
+        await asyncio.sleep(0.0005)
+    return time.monotonic()
+
+
+async def fork(gateway: Gateway) -> list[str]:
+    """Share in a forked child too; give what it says, and whether the parent still shares."""
+    mirror, rests = gateway.parts.mirror, gateway.memory.rests
+    assert mirror is not None
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        live(mirror, rests, writer)
+    said = await asyncio.to_thread(os.read, reader, 100)
+    await asyncio.to_thread(os.waitpid, child, 0)
+    await wait(gateway, ["model", "a", "child"], True)
+    return [said.decode(), mirror.fault()]
+
+
+def live(mirror: Mirror, rests: Rests, writer: int) -> Never:
+    """Be the child: forget, begin to share, learn again what rests, tell something, and go."""
+    try:
+        rests._rests.clear()
+        mirror.start(rests)
+        end = time.monotonic() + 20
+        while rests.find(("model", "a", "early"), time.monotonic()) is None and time.monotonic() < end:
+            time.sleep(0.005)
+        rests.put(("model", "a", "child"), "cooldown", "rate_limit", time.monotonic(), wait=60.0)
+        mirror.close()
+        os.write(writer, b"learned" if rests.find(("model", "a", "early"), time.monotonic()) else b"nothing")
+    finally:
+        os._exit(0)
+
+
+async def fault(gateway: Gateway) -> str:
+    assert gateway.parts.mirror is not None
+    return gateway.parts.mirror.fault()
+
+
+DO: dict[str, Any] = {"put": put, "clear": clear, "wait": wait, "fork": fork, "fault": fault}
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,22 @@
+"""Try all selected rows beside each other, each way in on a thread of its own; the tests look at the verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from .run import run_all
+from .wall import Case, Verdict
+
+# A silence of 30 s is one of 9 s. `nox -s faults` runs at full scale; much shorter ones pass by themselves where
+# the machine is busy.
+SCALE = 0.3
+
+
+@pytest.fixture(scope="session")
+def verdicts(request: pytest.FixtureRequest) -> Mapping[Case, Verdict]:
+    """Give the verdicts of every case that was selected."""
+    calls = [getattr(item, "callspec", None) for item in request.session.items]
+    cases = [call.params["case"] for call in calls if call is not None and isinstance(call.params.get("case"), Case)]
+    return run_all(cases, SCALE)
