@@ -32,6 +32,10 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 COMMANDS = ("serve", "ask", "demo", "sandbox", "models", "plugins", "check", "simulate", "keys", "callers")
+SUBCOMMANDS = (
+    *(f"keys {name}" for name in ("list", "verify", "reload", "rotate")),
+    *(f"callers {name}" for name in ("new", "list", "rotate", "revoke", "current")),
+)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
 CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -122,10 +126,10 @@ def test_every_variable_is_documented() -> None:
 # -- commands, errors, hooks, routes --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("command", ["", *COMMANDS, *SUBCOMMANDS])
 def test_every_option_is_documented(command: str) -> None:
     """What --help shows has a row under its command's heading."""
-    words = [sys.executable, "-m", "aigateway", *([command] if command else []), "--help"]
+    words = [sys.executable, "-m", "aigateway", *command.split(), "--help"]
     shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     text = page("command-line")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)

@@ -173,7 +173,7 @@ class Gateway:
         call.timeout = min(timeout or self._timeouts.total, self._timeouts.total)
         return call
 
-    def keys(self) -> list[dict[str, Any]]:
+    def vendor_keys(self) -> list[dict[str, Any]]:
         """Tell about every vendor key, without showing one."""
         return [{"provider": name, **key} for name, ring in self.parts.rings.items() for key in ring.listing()]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
+import anyio.lowlevel
 import httpx2
 import jwt
 import pytest
@@ -186,7 +187,7 @@ class Clock:
         return self.at
 
     async def sleep(self, seconds: float, /) -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
 
 
 class Answer(NamedTuple):
@@ -212,7 +213,9 @@ class World:
     def __init__(self, callers: dict[str, Any], registry: Registry | None = None, **tables: Any) -> None:
         self.clock = Clock()
         providers = {"providers": MODELS, "default_model": "r", "routes": {"r": {"targets": ["a/echo", "b/echo"]}}}
-        self.gateway = Gateway.from_config({**providers, "callers": callers, **tables}, clock=self.clock, registry=registry)
+        self.gateway = Gateway.from_config(
+            {**providers, "callers": callers, **tables}, clock=self.clock, registry=registry
+        )
         self.app = create_app(self.gateway)
 
     def ask(
@@ -335,7 +338,10 @@ def test_a_megabyte_of_key(serve: Serve) -> None:
 @pytest.mark.parametrize("raw", [b"X-API-Key: a\x00b", b"Authorization: Bearer " + EDITOR.encode() + b"\x00"])
 def test_nul_on_the_wire(serve: Serve, raw: bytes) -> None:
     """A NUL in a header is refused by the server; no key is cut short at it."""
-    with serve(callers=KEYS) as client, socket.create_connection((client.base_url.host, client.base_url.port or 0)) as s:
+    with (
+        serve(callers=KEYS) as client,
+        socket.create_connection((client.base_url.host, client.base_url.port or 0)) as s,
+    ):
         s.sendall(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n" + raw + b"\r\nConnection: close\r\n\r\n")
         answer = s.makefile("rb").read()
 

@@ -151,7 +151,12 @@ def test_over_the_border_of_a_week() -> None:
     old, new = keys[-1.0], keys[0.0]
 
     assert 2 == len(set(keys.values()))
-    assert [("2027-01-04", 1)] * 3 + [("2027-01-11", 7), ("2027-01-11", 7), ("2027-01-11", 6), ("2027-01-11", 1)] == shown
+    assert [("2027-01-04", 1)] * 3 + [
+        ("2027-01-11", 7),
+        ("2027-01-11", 7),
+        ("2027-01-11", 6),
+        ("2027-01-11", 1),
+    ] == shown
     for ahead in (-1.0, -0.001, 0.0, 0.001, 1.0):
         world.clock.at = border.timestamp() + ahead
         assert [200, 401] == [world.with_key(key).status for key in ((old, new) if ahead < 0 else (new, old))]
@@ -180,12 +185,16 @@ def test_vendor_keys_are_listed() -> None:
     """An operator sees each key by its id and in which state it is, and no secret."""
     vendor = "vendor-canary-0123456789"
     keys = [{"secret": vendor, "allow_literal": True, "quota_group": "team", "expires": "2026-01-01"}]
-    world = World(TABLE, providers={"v": {"type": "openai", "keys": keys}, "a": {"type": "echo"}, "b": {"type": "echo"}})
+    world = World(
+        TABLE, providers={"v": {"type": "openai", "keys": keys}, "a": {"type": "echo"}, "b": {"type": "echo"}}
+    )
     answer = world.with_key(ADMIN, path="/admin/keys", method="GET")
     listed = answer.body["keys"][0]
 
     assert Secret(vendor).id == listed["id"]
-    assert ("v", "team", "current", "expired") == tuple(listed[n] for n in ("provider", "quota_group", "standing", "state"))
+    assert ("v", "team", "current", "expired") == tuple(
+        listed[n] for n in ("provider", "quota_group", "standing", "state")
+    )
     assert "canary" not in answer.text
     assert {"provider", "id", "quota_group", "standing", "ends", "state", "until", "reason", "uses", "in_use", "headroom", "trouble"} == set(listed)  # fmt: skip  # a list
 

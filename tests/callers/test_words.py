@@ -45,7 +45,7 @@ def admitted(store: Counting, key: str) -> bool:
         try:
             return bool(await callers.caller(key, Visit(NOW)))
         except Unauthenticated as error:
-            assert (401, "unknown") == (error.status, error.reason)
+            assert (401, "unknown" if key else "missing") == (error.status, error.reason)
             return False
 
     return anyio.run(run)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -120,7 +123,9 @@ def test_the_same_name_twice(run: Run) -> None:
     only_the_key(run("callers", "new", "editor", env=ENV))
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 9, "keys": []}', '{"version": 1, "keys": [7]}', "\x00"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"version": 9, "keys": []}', '{"version": 1, "keys": [7]}', "\x00"]
+)
 def test_a_broken_file(run: Run, tmp_path: Path, content: str) -> None:
     """What is no file of ours is not overwritten, and not taken for an empty one."""
     path = tmp_path / "callers.json"
@@ -164,6 +169,25 @@ def test_the_weekly_key(run: Run) -> None:
     assert "valid until" in plain.stderr
     assert 1 <= said["days_remaining"] <= 7
     assert said["api_key"] not in plain.stderr + as_json.stderr
+
+
+def test_without_the_server(tmp_path: Path) -> None:
+    """A program that is installed without the server's packages has every other command."""
+    code = (
+        "import sys; sys.modules.update(starlette=None, uvicorn=None); from aigateway.cli import run;"
+        "sys.exit(run(['callers', 'current']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "ADMIN_SECRET": ROOT},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (0, "sk-") == (done.returncode, done.stdout[:3]), done.stderr
 
 
 # -- a running server -------------------------------------------------------------------------

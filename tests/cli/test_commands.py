@@ -155,7 +155,7 @@ def test_check(run: Run) -> None:
 
     assert 0 == done.returncode
     assert "provider openai: 2 key(s)" in done.stdout
-    assert "client keys: 1" in done.stdout
+    assert "client keys: 1 written down" in done.stdout
     assert "route smart: openai/gpt-5.4-mini" in done.stdout
     assert "canary" not in done.stdout + done.stderr
 

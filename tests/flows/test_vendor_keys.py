@@ -148,7 +148,7 @@ async def test_replaced_under_load(vendor: Vendor, secret: Path, door: str, anyi
     async with Gateway.from_config(settings) as gateway:
         traffic = Traffic(lambda: gateway.chat("v/m1", "hi"))
         await traffic.during(story(vendor, secret, rotate))
-        found = gateway.keys()
+        found = gateway.vendor_keys()
 
     assert [] == traffic.failed
     assert traffic.count >= 4.5 * RATE
@@ -278,7 +278,7 @@ async def test_many_try_a_wrong_key_at_once(vendor: Vendor, secret: Path, anyio_
         tried = len(vendor.keys(401))
         for _ in range(20):
             await gateway.chat("v/m1", "hi")
-        (key,) = gateway.keys()
+        (key,) = gateway.vendor_keys()
 
     assert tried == len(vendor.keys(401)) > 1
     assert ("current", "ok", "auth") == (key["standing"], key["state"], key["trouble"])
@@ -309,10 +309,10 @@ async def test_put_back(vendor: Vendor, secret: Path) -> None:
         put(secret, "key-wrong")
         ring.look(now=True)
         await gateway.chat("v/m1", "hi")
-        trouble = gateway.keys()[0]["trouble"]
+        trouble = gateway.vendor_keys()[0]["trouble"]
         put(secret, "key-one")
         ring.look(now=True)
-        found = gateway.keys()
+        found = gateway.vendor_keys()
 
     assert "auth" == trouble
     assert [("current", "")] == [(key["standing"], key["trouble"]) for key in found]
@@ -347,7 +347,7 @@ async def test_calls_in_flight_finish_under_the_old_key(vendor: Vendor, secret: 
             put(secret, "key-two")
             await gateway.chat("v/m1", "hi")
             text = first + "".join([chunk.text async for chunk in chunks])
-        in_use = [key["in_use"] for key in gateway.keys()]
+        in_use = [key["in_use"] for key in gateway.vendor_keys()]
 
     assert "onetwothree" == text
     assert chunks.outcome is not None
@@ -377,7 +377,7 @@ async def test_a_401_rests_one_key(vendor: Vendor) -> None:
     keys = [{**key, "quota_group": "one"} for key in literal("key-aaaa", "key-bbbb")]
     async with Gateway.from_config(configuration(vendor, keys)) as gateway:
         assert ["bbbb"] * 6 == await ask(gateway, times=6)
-        listed = {key["id"]: key["state"] for key in gateway.keys()}
+        listed = {key["id"]: key["state"] for key in gateway.vendor_keys()}
 
     assert ["key-aaaa"] == vendor.keys(401)
     assert ["disabled", "ok"] == list(listed.values())
@@ -391,7 +391,7 @@ async def test_no_money_rests_the_account(vendor: Vendor) -> None:
     async with Gateway.from_config(configuration(vendor, keys)) as gateway:
         assert ["cccc"] * 4 == await ask(gateway, times=4)
         assert ["cccc"] * 2 == await ask(gateway, "m2", 2)
-        states = [key["state"] for key in gateway.keys()]
+        states = [key["state"] for key in gateway.vendor_keys()]
 
     assert 1 == len(vendor.keys(402))
     assert ["suspended", "suspended", "ok"] == states
@@ -415,7 +415,9 @@ async def test_a_429_rests_the_account_for_a_model(vendor: Vendor) -> None:
 async def test_back_after_a_rest(vendor: Vendor) -> None:
     """A rest that is over is followed by one call on probation, whatever came meanwhile; then it is as before."""
     vendor.good = {"key-bbbb"}
-    async with Gateway.from_config(configuration(vendor, literal("key-aaaa", "key-bbbb")), clock=(clock := Clock())) as g:
+    async with Gateway.from_config(
+        configuration(vendor, literal("key-aaaa", "key-bbbb")), clock=(clock := Clock())
+    ) as g:
         await ask(g, times=2)
         vendor.good.add("key-aaaa")
         vendor.takes = 0.2
@@ -481,7 +483,7 @@ async def test_models_and_expiry(vendor: Vendor) -> None:
         assert {"bbbb"} == set(await ask(gateway, "m2", 4))
         clock.later(10 * 365.25 * 86_400)
         assert {"aaaa"} == set(await ask(gateway, "xyz", 4))
-        states = [key["state"] for key in gateway.keys()]
+        states = [key["state"] for key in gateway.vendor_keys()]
         for _ in range(4):
             assert ["failed"] == await ask(gateway, "m2")
             clock.later(30.0)  # when what rests would be asked all the same, because there is no other
@@ -504,7 +506,7 @@ async def test_rests_survive_a_restart(vendor: Vendor, tmp_path: Path) -> None:
     for _ in range(2):
         async with Gateway.from_config(settings) as gateway:
             assert ["bbbb"] * 4 == await ask(gateway, times=4)
-            states = [key["state"] for key in gateway.keys()]
+            states = [key["state"] for key in gateway.vendor_keys()]
     (tmp_path / "gateway.toml").write_text(toml(settings), encoding="utf-8")
     listed = command(tmp_path, "keys", "list", "--json", "--config", "gateway.toml")
 
@@ -530,7 +532,7 @@ async def test_a_second_process_learns(vendor: Vendor, tmp_path: Path) -> None:
             while not vendor.keys(401):
                 await anyio.to_thread.run_sync(lambda: client.post("/v1/chat/completions", json=body))
             noticed = time.monotonic()
-            await until(lambda: "disabled" in {key["state"] for key in gateway.keys()})
+            await until(lambda: "disabled" in {key["state"] for key in gateway.vendor_keys()})
             took = time.monotonic() - noticed
             assert ["bbbb"] * 4 == await ask(gateway, times=4)
 

@@ -1,7 +1,22 @@
 """HTTP in, HTTP out: the adapter translates, admits and answers; the gateway does the rest."""
 
-from ._app import App, create_app
-from ._door import is_loopback
-from ._who import file_store, weekly_keys
+from __future__ import annotations
 
-__all__ = ["App", "create_app", "file_store", "is_loopback", "weekly_keys"]
+from typing import TYPE_CHECKING, Any
+
+from ._door import is_loopback
+from ._who import Who, file_store, weekly_keys
+
+if TYPE_CHECKING:
+    from ._app import App, create_app
+
+__all__ = ["App", "Who", "create_app", "file_store", "is_loopback", "weekly_keys"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import starlette where an application is made, and not for commands that ask about keys alone."""
+    if name not in {"App", "create_app"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import _app
+
+    return getattr(_app, name)

@@ -51,7 +51,7 @@ class Keys:
 
     async def __call__(self, request: Incoming) -> None:
         """List them."""
-        await request.answer(to_json({"keys": self._gateway.keys()}))
+        await request.answer(to_json({"keys": self._gateway.vendor_keys()}))
 
 
 class ReloadKeys:

@@ -86,6 +86,10 @@ def weekly_keys(settings: Settings) -> WeeklyKeys | None:
         return None
     secret = _root(table.root, "callers.weekly.root", settings)
     clients = [client for client in table.clients if client not in table.deny]
+    if not clients:
+        raise ConfigurationError(
+            f"{settings.locate('callers', 'weekly', 'deny')}: callers.weekly.deny leaves no client."
+        )
     return WeeklyKeys(secret, clients, hand=Hand(table.grace, table.skew))
 
 

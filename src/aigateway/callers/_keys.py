@@ -10,7 +10,7 @@ from typing import Protocol
 from ..errors import Forbidden, Refusal, RequestError, Unauthenticated
 from ..secrets import Secret
 from ..types import Caller
-from ._grants import Grant, Visit, admit
+from ._grants import UNKNOWN, Grant, Visit, admit
 
 __all__ = ["Callers", "StaticKeys", "Verifier", "require"]
 
@@ -61,7 +61,9 @@ class Callers:
 
     async def caller(self, key: str, visit: Visit) -> Caller:
         """Name who comes with `key`. Raises Unauthenticated, alike for every key that is not valid, or Forbidden."""
-        if not key or len(key) > LONGEST:
+        if not key:
+            raise Unauthenticated(UNKNOWN).because("missing")
+        if len(key) > LONGEST:
             return admit(None, visit)
         grant = self._static.grant(key)
         if grant is None:

@@ -80,7 +80,7 @@ def rotate(
 def revoke(name: Name, config: Config = None) -> None:
     """End the keys of a name, or the one with an id, now."""
     _store(_settings(config)).revoke(name, at=time.time())
-    typer.echo(f"revoked: {name}. Running servers notice with the next request.", err=True)
+    typer.echo(f"revoked: {name}. Running servers notice within a second.", err=True)
 
 
 @app.command()

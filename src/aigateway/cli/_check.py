@@ -8,8 +8,9 @@ from typing import Any
 
 import typer
 
+from ..asgi import Who
 from ..gateway import Gateway
-from ._options import AsJSON, Config, settings_with_providers
+from ._options import AsJSON, Config, settings_with_providers, sorts_of_keys
 
 __all__ = ["check"]
 
@@ -18,6 +19,7 @@ def check(config: Config = None, as_json: AsJSON = False) -> None:
     """Build the gateway, send nothing."""
     settings = settings_with_providers(config, way_on="try `aigateway demo`")
     gateway = Gateway(settings)
+    Who(gateway)  # what `serve` would refuse is refused here
     report = _report(gateway)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
@@ -27,7 +29,9 @@ def check(config: Config = None, as_json: AsJSON = False) -> None:
         typer.echo(f"provider {name}: {provider['keys']} key(s), {provider['models']} models")
     for name, targets in report["routes"].items():
         typer.echo(f"route {name}: {' -> '.join(targets)}")
-    typer.echo(f"guards: {', '.join(report['guards']) or 'none'}; client keys: {report['client_keys']}")
+    typer.echo(f"guards: {', '.join(report['guards']) or 'none'}")
+    typer.echo(f"client keys: {'; '.join(report['client_keys']) or 'none, so this machine only is served'}")
+    typer.echo(f"what rests is kept in: {report['state']}")
     for warning in report["warnings"]:
         typer.echo(f"look at: {warning}")
     typer.echo("The gateway can be built.")
@@ -44,13 +48,18 @@ def _report(gateway: Gateway) -> dict[str, Any]:
         },
         "routes": {name: [str(target) for target in targets] for name, targets in parts.names.routes.items()},
         "guards": [guard.use for guard in settings.guards],
-        "client_keys": len(settings.callers.keys),
+        "client_keys": sorts_of_keys(settings),
+        "state": settings.state.scheme,
         "warnings": [*settings.warnings, *_warnings(gateway)],
     }
 
 
 def _warnings(gateway: Gateway) -> list[str]:
-    found = []
+    found = [
+        f"callers.keys: the key of {key.name!r} is short enough to be guessed; make it 16 characters or more"
+        for key in gateway.settings.callers.keys
+        if len(key.secret.reveal()) < 16
+    ]
     today = datetime.now(UTC).date()
     for name, targets in gateway.parts.names.routes.items():
         for target in targets:

@@ -99,7 +99,7 @@ def _known(settings: Settings) -> list[dict[str, Any]]:
     if mirror is not None:
         mirror.start(gateway.memory.rests)
         mirror.close()
-    return gateway.keys()
+    return gateway.vendor_keys()
 
 
 async def _good(settings: Settings, provider: str, secret: Secret) -> None:

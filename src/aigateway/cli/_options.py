@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from urllib.error import HTTPError, URLError
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 import anyio
 import typer
 
+from ..asgi import is_loopback
 from ..config import Settings, load
 from ..errors import Forbidden, GatewayError, RequestError
 from ..gateway import Gateway
@@ -29,6 +31,7 @@ __all__ = [
     "refuse_both",
     "run_async",
     "settings_with_providers",
+    "sorts_of_keys",
 ]
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="A configuration file.", show_default=False)]
@@ -54,6 +57,19 @@ def settings_with_providers(config: Path | None, *, way_on: str = "run the same 
     for warning in settings.warnings:
         typer.echo(f"warning: {warning}", err=True)
     return settings.with_providers(way_on)
+
+
+def sorts_of_keys(settings: Settings) -> list[str]:
+    """Say which sorts of client keys are taken, in words."""
+    callers = settings.callers
+    words = [f"{len(callers.keys)} written down"] if callers.keys else []
+    if callers.store:
+        words.append(f"those in {callers.store}")
+    if callers.weekly:
+        words.append(f"weekly ones of {', '.join(callers.weekly.clients)}")
+    if callers.jwt:
+        words.append("every token signed with " + ("the keys of its JWKS" if callers.jwt.jwks else "the shared secret"))
+    return words
 
 
 def allowed_plugins() -> list[str] | None:
@@ -98,7 +114,7 @@ def ask_server(url: str, method: str, path: str) -> dict[str, Any]:
     headers = {"authorization": f"Bearer {key}"} if key else {}
     request = Request(url.rstrip("/").removesuffix("/v1") + path, headers=headers, method=method)  # noqa: S310  # checked
     try:
-        with build_opener(_Stay).open(request, timeout=10) as answer:
+        with build_opener(_Stay, *_direct(url)).open(request, timeout=10) as answer:
             return dict(json.load(answer))
     except HTTPError as error:
         if error.code in {401, 403}:
@@ -108,3 +124,8 @@ def ask_server(url: str, method: str, path: str) -> dict[str, Any]:
     except (URLError, ValueError, OSError) as error:
         reason = getattr(error, "reason", error)
         raise GatewayError(f"the server at {url} cannot be asked: {reason}. Is it running there?") from None
+
+
+def _direct(url: str) -> list[ProxyHandler]:
+    """Go around the environment's proxy to a server on this machine: the key is not the proxy's to see."""
+    return [ProxyHandler({})] if is_loopback(urlsplit(url).hostname or "") else []

@@ -15,7 +15,7 @@ from ..config import Settings, load
 from ..errors import ConfigurationError, GatewayError, RequestError
 from ..secrets import Redact
 from ._logging import configure_logging, secrets_of
-from ._options import Config, UseSandbox, refuse_both, run_async, settings_with_providers
+from ._options import Config, UseSandbox, refuse_both, run_async, settings_with_providers, sorts_of_keys
 
 if TYPE_CHECKING:
     from ..asgi import App
@@ -154,5 +154,5 @@ def _announce(settings: Settings, listener: socket.socket) -> None:
     typer.echo(f"aigateway {__version__} serves {settings.origin} at http://{shown}:{port}/v1", err=True)
     for name, route in settings.routes.items():
         typer.echo(f"  route {name}: {' -> '.join(target.to for target in route.targets)}", err=True)
-    if not settings.callers.any:
-        typer.echo("  no client keys: this machine only is served", err=True)
+    keys = "; ".join(sorts_of_keys(settings)) or "none, so this machine only is served"
+    typer.echo(f"  client keys: {keys}", err=True)

@@ -98,9 +98,9 @@ class FileMirror:
     def _write(self, data: dict[str, Any], changes: Mapping[Name, Rest | None]) -> None:
         kept = {name: rest for name, rest in _read(data).items() if rest.until > self._wall()}
         for name, rest in changes.items():
-            kept.pop(name, None)
+            before = kept.pop(name, None)
             if rest is not None and rest.until > self._wall():
-                kept[name] = rest
+                kept[name] = rest = before if before and before.until > rest.until else rest
                 self._seen[name] = rest.until
             else:
                 self._seen.pop(name, None)
