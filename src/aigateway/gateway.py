@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.to_thread
 
+from .catalogue import cost_of
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, timer_for
 from .guards import GuardStack
@@ -36,6 +37,7 @@ from .types import (
     Candidate,
     ChatRequest,
     Clock,
+    Cost,
     Outcome,
     Reply,
     Retries,
@@ -43,6 +45,7 @@ from .types import (
     Terms,
     Timeouts,
     Trace,
+    Usage,
     messages_from,
 )
 
@@ -324,6 +327,9 @@ class Gateway:
         asked, today = call.request, datetime.fromtimestamp(self.clock.wall(), UTC).date()
         return self.parts.names.resolve(asked.model, asked.routing, today=today, caller=call.caller)
 
+    def _price(self, target: Target, usage: Usage | None) -> Cost:
+        return cost_of(usage, self.parts.catalogue.info(target.provider, target.model), self.clock.wall())
+
     def _keys_rest(self, target: Target, now: float) -> Rest | None:
         return self.parts.rings[target.provider].rest(target.model)
 
@@ -341,7 +347,7 @@ class Gateway:
             transport = self._transport or open_transport(kind, backend=backend, client=self._client)
             if self.parts.mirror is not None:
                 self.parts.mirror.start(self.memory.rests)
-            io = self._io[loop] = IO(transport, self.clock, timer_for(backend), self._timeouts)
+            io = self._io[loop] = IO(transport, self.clock, timer_for(backend), self._timeouts, self._price)
         return io
 
     async def _leave_failed(self, guards: GuardStack, call: Call, error: BaseException, io: IO) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aigateway.types import Chunk, Reply, Usage
+from aigateway.types import Chunk, Cost, Reply, Usage
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 BODY: dict[str, Any] = {
@@ -46,7 +46,7 @@ def test_a_reply_is_read_by_name() -> None:
     assert reply.choices is reply.choices
     assert 5 == reply.usage.total_tokens
     assert BODY == reply.model_dump() == json.loads(reply.model_dump_json())
-    assert None is reply.cost
+    assert Cost() == reply.cost
     assert "Reply(finish_reason='stop', text='Hello')" == repr(reply)
 
 

@@ -30,7 +30,7 @@ from aigateway.guards import Guard, LogGuard
 from aigateway.plugins import GuardRecord, ProviderRecord, Registry, hookimpl
 from aigateway.providers import LocalProvider, OpenAICompatible, Options, Provider
 from aigateway.secrets import Secret, mask
-from aigateway.types import ModelInfo, Outcome, Step, Target
+from aigateway.types import Cost, ModelInfo, Outcome, Step, Target
 
 
 async def in_process(path: Path) -> None:
@@ -46,7 +46,7 @@ async def in_process(path: Path) -> None:
         assert_type(reply.choices[0].message.content, str | None)
         assert_type(reply.usage, Usage)
         assert_type(reply.usage.total_tokens, int)
-        assert_type(reply.cost, int | None)
+        assert_type(reply.cost, Cost)
         assert_type(reply.model_dump(), dict[str, Any])
         assert_type(reply.model_dump_json(), bytes)
         assert_type(reply.decision, Decision | None)

@@ -354,6 +354,8 @@ class Exchange:
             wait=self._wait,
             reason=failed.message if failed else "",
             billed=failed.remedy.billed if failed else "yes" if outcome.state == "complete" else "maybe",
+            usage=outcome.usage,
+            cost=self._io.price(self.target, outcome.usage),
         )
 
 

@@ -62,6 +62,10 @@ def line_of(call: Call, outcome: Outcome) -> dict[str, Any]:
         line["first_content_ms"] = round(outcome.first_content * 1000, 1)
     if outcome.usage is not None:
         line["usage"] = {"input": outcome.usage.input, "output": outcome.usage.output, "cached": outcome.usage.cached}
+    billed = [step.cost for step in steps if step.billed != "no"]
+    if billed:
+        cost = call.trace.freeze().cost
+        line["cost"] = {"usd": None if cost.dollars is None else f"{cost.dollars:f}", "source": cost.source}
     if outcome.error is not None:
         line["error"] = getattr(outcome.error, "code", None)
     return line

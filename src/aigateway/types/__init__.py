@@ -8,11 +8,11 @@ from ._models import ModelInfo, Price
 from ._reply import Chunk, Reply
 from ._request import ChatRequest, Routing, messages_from
 from ._target import Candidate, Facts, Target
-from ._usage import Usage
+from ._usage import Cost, Usage
 from ._wire import Event, HTTPRequest, WireFailure, WireResponse
 
 __all__ = [
-    "ANYONE", "IN_PROCESS", "Call", "Caller", "Candidate", "ChatRequest", "Chunk", "Clock", "Decision", "Event",
+    "ANYONE", "IN_PROCESS", "Call", "Caller", "Candidate", "ChatRequest", "Chunk", "Clock", "Cost", "Decision", "Event",
     "Facts", "HTTPRequest", "Hedge", "ModelInfo", "Outcome", "Price", "Recovery", "Reply", "Retries", "Routing", "Step",
     "Target", "Terms", "Timeouts", "Trace", "Usage", "WireFailure", "WireResponse", "messages_from",
 ]  # fmt: skip  # a list of names

@@ -6,8 +6,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ..errors import Billed
+from ._usage import Cost, Known, Usage
 
 __all__ = ["Decision", "Step", "Trace"]
+
+
+# How a sum is known: as its least certain part is.
+DOUBTS: tuple[Known, ...] = ("unknown", "estimated", "priced", "reported")
 
 
 class Step(NamedTuple):
@@ -15,7 +20,7 @@ class Step(NamedTuple):
 
     `outcome` is `complete`, `cancelled` or the kind of the failure; `key` is a masked id;
     `start` and `seconds` are relative to the request; `wait` was spent before it. `billed` tells
-    whether the vendor counts it: no, maybe, yes.
+    whether the vendor counts it: no, maybe, yes; `usage` and `cost` are what is known of that.
     """
 
     target: str
@@ -26,13 +31,16 @@ class Step(NamedTuple):
     wait: float = 0.0
     reason: str = ""
     billed: Billed = "no"
+    usage: Usage | None = None
+    cost: Cost = Cost()
 
     def explain(self) -> str:
         """Tell it in a sentence."""
         waited = f" (after a wait of {self.wait:.2f} s)" if self.wait else ""
         took = f"{self.seconds * 1000:.0f} ms"
         if self.outcome == "complete":
-            return f"{self.target} answered in {took}{waited}."
+            cost = f", for {self.cost.shown}" if self.cost.amount else ""
+            return f"{self.target} answered in {took}{waited}{cost}."
         if self.outcome == "cancelled":
             return f"{self.target} was given up after {took}{waited}."
         reason = f": {self.reason.rstrip('.')}" if self.reason else ""
@@ -57,6 +65,15 @@ class Decision:
     def answered_by(self) -> str | None:
         """Name the target that answered."""
         return next((step.target for step in self.steps if step.outcome == "complete"), None)
+
+    @property
+    def cost(self) -> Cost:
+        """Add up what all calls cost; with source `unknown` the amount is the part that is known."""
+        billed = [step.cost for step in self.steps if step.billed != "no"]
+        known = [cost.amount for cost in billed if cost.amount is not None]
+        sources = {cost.source for cost in billed}
+        source: Known = next((word for word in DOUBTS if word in sources), "unknown")
+        return Cost(sum(known) if known else None, source)
 
     @property
     def attempts(self) -> int:

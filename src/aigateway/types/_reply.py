@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ._usage import Usage
+from ._usage import Cost, Usage
 
 if TYPE_CHECKING:
     from ._decision import Decision, Trace
@@ -56,18 +56,16 @@ class Answer:
 class Reply(Answer):
     """Hold one whole answer.
 
-    `body` is OpenAI's chat completion as plain data; `choices` gives typed views of it. `cost`
-    is None while the price is unknown, never a silent 0.
+    `body` is OpenAI's chat completion as plain data; `choices` gives typed views of it.
     """
 
-    __slots__ = ("_choices", "cost", "provider", "trace", "usage")
+    __slots__ = ("_choices", "provider", "trace", "usage")
     part = "message"
 
     def __init__(self, body: dict[str, Any], usage: Usage, *, provider: str = "") -> None:
         super().__init__(body)
         self.usage = usage
         self.provider = provider
-        self.cost: int | None = None
         self.trace: Trace | None = None
         self._choices: list[Choice] | None = None
 
@@ -75,6 +73,12 @@ class Reply(Answer):
     def decision(self) -> Decision | None:
         """Say why the request went where it went; None before a gateway has finished with it."""
         return self.trace.freeze() if self.trace else None
+
+    @property
+    def cost(self) -> Cost:
+        """Say what the request cost, all its calls together; an unknown amount is None, never a silent 0."""
+        decision = self.decision
+        return decision.cost if decision else Cost()
 
     @property
     def id(self) -> str:

@@ -3,9 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
 
-__all__ = ["Usage"]
+__all__ = ["Cost", "Known", "Usage"]
+
+
+Known = Literal["reported", "priced", "estimated", "unknown"]
+
+
+class Cost(NamedTuple):
+    """Say what something cost, in picodollars (10^-12 US dollars), and how that is known.
+
+    `amount` is None while it is unknown, never 0 for it. `priced` is our price table times reported
+    usage, `reported` is what the vendor said it charged.
+    """
+
+    amount: int | None = None
+    source: Known = "unknown"
+
+    @property
+    def dollars(self) -> Decimal | None:
+        """Give it in US dollars, exactly."""
+        return None if self.amount is None else Decimal(self.amount).scaleb(-12)
+
+    @property
+    def shown(self) -> str:
+        """Write it for people."""
+        return "an unknown amount" if self.amount is None else f"${self.dollars:.6f}"
 
 
 @dataclass(frozen=True, slots=True)
