@@ -20,14 +20,14 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.to_thread
 
-from .catalogue import cost_of
+from .catalogue import cost_of, expected_usage
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, timer_for
 from .guards import GuardStack
 from .keys import Wanted
 from .parts import build
 from .plugins import Registry
-from .routing import Attempt, Attempts, Health, Policy, Priority, Resolved
+from .routing import Attempt, Attempts, Health, Resolved
 from .state import Memory, Rest
 from .transport import Transport, open_transport
 from .types import (
@@ -60,7 +60,6 @@ __all__ = ["Chunks", "Gateway", "SystemClock"]
 
 LOG = logging.getLogger("aigateway")
 Messages = str | Sequence[Mapping[str, Any]]
-POLICIES: Mapping[str, Policy] = {"priority": Priority()}
 
 
 class SystemClock:
@@ -101,7 +100,7 @@ class Gateway:
         self.health = Health(self.memory, self._random)
         self.clock = clock or SystemClock()
         self.memory.rests.now = self.clock.now
-        self.parts = build(settings, self.registry, self.memory, self.clock)
+        self.parts = build(settings, self.registry, self.memory, self.clock, self._random)
         self._timeouts = settings.timeouts.over(Timeouts())
         self._terms = Terms(settings.retries.over(Retries()))
         self._client = client
@@ -305,23 +304,36 @@ class Gateway:
 
     # -- helpers ----------------------------------------------------------------------------
 
-    def resolve(self, call: Call) -> list[Target]:
+    def resolve(self, call: Call) -> Resolved:
         """Find the targets a request stands for, and note it in the trace."""
         resolved = self._resolved(call)
         call.trace.resolved = resolved.how
         call.trace.warnings += resolved.warnings
         call.terms = resolved.terms or self._terms
-        return resolved.targets
+        return resolved
 
     def _candidates(self, call: Call) -> Sequence[Candidate]:
-        candidates = [self._candidate(target) for target in self.resolve(call)]
-        ordered = POLICIES["priority"].order(call, candidates)
+        """Order the targets of each route by its policy, the routes as the name stands for them."""
+        ordered: list[Candidate] = []
+        for route, targets in self.resolve(call).groups:
+            candidates = [self._candidate(target) for target in targets]
+            policy = self.parts.policies.get(route)
+            if policy is None or len(candidates) == 1:
+                ordered += candidates
+                continue
+            if getattr(policy, "needs_cost", False):
+                candidates = [self._priced(candidate, call) for candidate in candidates]
+            ordered += policy.order(call, candidates)
         call.trace.candidates += (str(candidate.target) for candidate in ordered)
         return ordered
 
     def _candidate(self, target: Target) -> Candidate:
         ring, info = self.parts.rings[target.provider], self.parts.catalogue.info(target.provider, target.model)
-        return Candidate(target, info, ring.free(target.model), self.memory.facts(target))
+        return Candidate(target, info, ring.free(target.model), self.memory.facts(target, self.clock.now()))
+
+    def _priced(self, candidate: Candidate, call: Call) -> Candidate:
+        """Estimate what a request will cost at a target."""
+        return candidate._replace(cost=self._price(candidate.target, expected_usage(call.request.body)).amount)
 
     def _resolved(self, call: Call) -> Resolved:
         asked, today = call.request, datetime.fromtimestamp(self.clock.wall(), UTC).date()

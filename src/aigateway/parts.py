@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
 from .catalogue import Catalogue
@@ -15,7 +16,7 @@ from .guards import Guard
 from .keys import Key, Ring, Slot, Source
 from .plugins import Registry
 from .providers import LocalProvider, Options, Provider
-from .routing import Names, Rules
+from .routing import Names, Policy, Rules
 from .secrets import Secret, WatchedFile, place
 from .state import Document, FileMirror, Memory, Mirror
 from .types import Clock, Retries, Routing, Target, Timeouts
@@ -38,10 +39,11 @@ class Parts:
     names: Names
     guards: Sequence[Guard]
     drains: Mapping[str, float]
+    policies: Mapping[str, Policy]
     mirror: Mirror | None = None
 
 
-def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock) -> Parts:
+def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, random: Random) -> Parts:
     """Turn settings into parts, loading the plug-ins they name."""
     read_elsewhere(settings, registry)
     providers: dict[str, Provider | LocalProvider] = {}
@@ -59,7 +61,8 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock) 
     # Read on after a cancellation only where cancelling does not stop the bill.
     unstoppable = [name for name in providers if not getattr(providers[name], "cancel_stops_billing", True)]
     drains = {name: settings.providers[name].drain for name in unstoppable if settings.providers[name].drain}
-    return Parts(providers, rings, catalogue, names, guards, drains, _mirror(settings, registry))
+    policies = {name: _policy(settings, registry, name, random) for name in settings.routes}
+    return Parts(providers, rings, catalogue, names, guards, drains, policies, _mirror(settings, registry))
 
 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:
@@ -132,6 +135,11 @@ def _provider(settings: Settings, registry: Registry, name: str) -> Provider | L
         )
     options = Options(name, table.base_url, table.own)
     return _located(settings, ("providers", name), lambda: record.factory(options))
+
+
+def _policy(settings: Settings, registry: Registry, route: str, random: Random) -> Policy:
+    name = settings.routes[route].policy
+    return _located(settings, ("routes", route, "policy"), lambda: registry.policy(name).factory(random))
 
 
 def _mirror(settings: Settings, registry: Registry) -> Mirror | None:

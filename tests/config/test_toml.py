@@ -236,7 +236,7 @@ def test_unknown_settings_name_the_nearest_and_the_line(
         ("[routes.r]\ntargets = 'a/b'", 2, "routes.r.targets"),
         ("[routes.r]\ntargets = [3]", 2, "routes.r.targets[0]"),
         ("[routes.r]\ntargets = ['']", 2, "routes.r.targets[0].to"),
-        ("[routes.r]\npolicy = 'fastest'\ntargets = ['a/b']", 2, "routes.r.policy"),
+        ("[routes.r]\npolicy = ''\ntargets = ['a/b']", 2, "routes.r.policy"),
         ("[routes.r]\npolicy = 'priority'", 1, "routes.r.targets"),
         ("[providers.echo]\nkeys = [{ quota_group = 'x' }]", 2, "providers.echo.keys[0].secret"),
         ("[providers.echo]\nkeys = 'env:A'", 2, "providers.echo.keys"),

@@ -160,7 +160,7 @@ def _as_target(value: object) -> object:
 class RouteSettings(Table):
     """A name callers may ask for, and the targets it stands for."""
 
-    policy: Literal["priority"] = "priority"
+    policy: Annotated[str, Field(min_length=1)] = "priority"
     targets: Annotated[list[Annotated[TargetSettings, BeforeValidator(_as_target)]], Field(min_length=1)]
     timeouts: TimeoutSettings = TimeoutSettings()
     retries: RetrySettings = RetrySettings()

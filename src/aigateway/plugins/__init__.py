@@ -5,6 +5,7 @@ from ._records import (
     API_VERSION,
     CallersRecord,
     GuardRecord,
+    PolicyRecord,
     ProviderRecord,
     RotationRecord,
     SecretsRecord,
@@ -13,6 +14,6 @@ from ._records import (
 from ._registry import Plugin, Registry
 
 __all__ = [
-    "API_VERSION", "CallersRecord", "GuardRecord", "Plugin", "ProviderRecord", "Registry", "RotationRecord",
-    "SecretsRecord", "StateRecord", "hookimpl",
+    "API_VERSION", "CallersRecord", "GuardRecord", "Plugin", "PolicyRecord", "ProviderRecord", "Registry",
+    "RotationRecord", "SecretsRecord", "StateRecord", "hookimpl",
 ]  # fmt: skip  # a list of names

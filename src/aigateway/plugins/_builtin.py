@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from ..guards import LogGuard
 from ..keys import ROTATIONS
 from ..providers import Dialect, OpenAICompatible
+from ..routing import POLICIES
 from ._hookspecs import hookimpl
-from ._records import GuardRecord, ProviderRecord, RotationRecord
+from ._records import GuardRecord, PolicyRecord, ProviderRecord, RotationRecord
 
-__all__ = ["aigateway_guards", "aigateway_keys", "aigateway_providers"]
+__all__ = ["aigateway_guards", "aigateway_keys", "aigateway_providers", "aigateway_routing"]
 
 
 class GenericProvider(OpenAICompatible):
@@ -36,3 +37,10 @@ def aigateway_keys() -> Iterator[RotationRecord]:
     """Offer the rotations."""
     for name, factory in ROTATIONS.items():
         yield RotationRecord(name, factory)
+
+
+@hookimpl
+def aigateway_routing() -> Iterator[PolicyRecord]:
+    """Offer the policies."""
+    for name, factory in POLICIES.items():
+        yield PolicyRecord(name, factory)

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from ._records import CallersRecord, GuardRecord, ProviderRecord, RotationRecord, SecretsRecord, StateRecord
+    from ._records import (
+        CallersRecord,
+        GuardRecord,
+        PolicyRecord,
+        ProviderRecord,
+        RotationRecord,
+        SecretsRecord,
+        StateRecord,
+    )
 
 __all__ = ["GROUP", "hookimpl", "hookspec"]
 
@@ -54,4 +62,10 @@ def aigateway_secrets() -> Iterable[SecretsRecord]:
 @hookspec
 def aigateway_callers() -> Iterable[CallersRecord]:
     """Offer places client keys are kept in; called when `callers.store` first names the scheme."""
+    raise AssertionError("a specification is not called")
+
+
+@hookspec
+def aigateway_routing() -> Iterable[PolicyRecord]:
+    """Offer orders of targets; called when a route's `policy` first names the plug-in."""
     raise AssertionError("a specification is not called")

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from random import Random
+
     from ..callers import CallerStore
     from ..guards import Guard
     from ..keys import Rotation
     from ..providers import LocalProvider, Options, Provider
+    from ..routing import Policy
     from ..secrets import Secret
     from ..state import Mirror
 
@@ -18,6 +21,7 @@ __all__ = [
     "API_VERSION",
     "CallersRecord",
     "GuardRecord",
+    "PolicyRecord",
     "ProviderRecord",
     "RotationRecord",
     "SecretsRecord",
@@ -94,3 +98,11 @@ class CallersRecord:
 
     name: str
     factory: Callable[[str], CallerStore]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRecord:
+    """Offer an order of targets; one is made for each route that names it, with the gateway's random numbers."""
+
+    name: str
+    factory: Callable[[Random], Policy]

@@ -22,6 +22,7 @@ from ._records import (
     API_VERSION,
     CallersRecord,
     GuardRecord,
+    PolicyRecord,
     ProviderRecord,
     RotationRecord,
     SecretsRecord,
@@ -30,11 +31,12 @@ from ._records import (
 
 __all__ = ["Plugin", "Registry"]
 
-Record = CallersRecord | ProviderRecord | GuardRecord | RotationRecord | SecretsRecord | StateRecord
+Record = CallersRecord | GuardRecord | PolicyRecord | ProviderRecord | RotationRecord | SecretsRecord | StateRecord
 HOOKS = {
     "callers": "aigateway_callers",
     "provider": "aigateway_providers",
     "guard": "aigateway_guards",
+    "policy": "aigateway_routing",
     "rotation": "aigateway_keys",
     "secrets": "aigateway_secrets",
     "state": "aigateway_state",
@@ -43,6 +45,7 @@ RECORDS: dict[str, type[Record]] = {
     "callers": CallersRecord,
     "provider": ProviderRecord,
     "guard": GuardRecord,
+    "policy": PolicyRecord,
     "rotation": RotationRecord,
     "secrets": SecretsRecord,
     "state": StateRecord,
@@ -95,6 +98,10 @@ class Registry:
     def callers(self, scheme: str) -> CallersRecord:
         """Load the place for client keys of a scheme. Raises PluginError as `provider` does."""
         return cast("CallersRecord", self._record("callers", scheme))
+
+    def policy(self, name: str) -> PolicyRecord:
+        """Load the policy `name`. Raises PluginError as `provider` does."""
+        return cast("PolicyRecord", self._record("policy", name))
 
     def secrets(self, scheme: str) -> SecretsRecord:
         """Load the place for secrets of a scheme. Raises PluginError as `provider` does."""

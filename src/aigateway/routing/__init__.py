@@ -3,6 +3,6 @@
 from ._failover import Attempt, Attempts
 from ._health import Health
 from ._names import Names, Resolved, Rules
-from ._policy import Policy, Priority
+from ._policy import POLICIES, Policy, Priority
 
-__all__ = ["Attempt", "Attempts", "Health", "Names", "Policy", "Priority", "Resolved", "Rules"]
+__all__ = ["POLICIES", "Attempt", "Attempts", "Health", "Names", "Policy", "Priority", "Resolved", "Rules"]

@@ -78,7 +78,7 @@ class Health:
 
     def commit(self, target: Target, now: float, *, seconds: float, stream: bool, probe: bool) -> None:
         """Note that an answer has begun, which ends a probation; long before the stream does."""
-        self.memory.timed(target, seconds, stream=stream)
+        self.memory.timed(target, seconds, stream=stream, now=now)
         rests = self.memory.rests
         if rests:
             for name in _names(target):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from difflib import get_close_matches
+from itertools import groupby
 from typing import Literal
 
 from ..errors import Forbidden, RequestError, UnknownModel
@@ -38,7 +39,11 @@ class Rules:
 
 @dataclass(slots=True)
 class Resolved:
-    """Targets in order, what the name is (the end of a sentence), what people should know, the first route's terms."""
+    """Targets in order, what the name is (the end of a sentence), what people should know, the first route's terms.
+
+    `groups` are the same targets by the route they come from, whose policy orders them; "" for a
+    name that is no route.
+    """
 
     how: str
     targets: list[Target]
@@ -47,6 +52,7 @@ class Resolved:
     is_route: bool = False
     stands_for: str = ""  # what answers instead of a name nothing knows
     terms: Terms | None = None
+    groups: list[tuple[str, list[Target]]] = field(default_factory=list)
 
 
 class Names:
@@ -89,18 +95,21 @@ class Names:
         if self._goes_on(found[0], routing):
             names.append(self.rules.fallback)
             found.append(self._route(self.rules.fallback, today))
-        targets = [
-            target
-            for name, part in zip(names, found, strict=True)
-            for target in part.targets
-            if caller.may_use(part.stands_for or name) or caller.may_use(str(target), target.model)
-        ]
+        home: dict[Target, str] = {}
+        for asked, part in zip(names, found, strict=True):
+            name = part.stands_for or asked
+            for target in part.targets:
+                if caller.may_use(name) or caller.may_use(str(target), target.model):
+                    home.setdefault(target, name if part.is_route else "")
+        targets = list(home)
         if not targets:
             raise Forbidden(f"this key may not use {names[0][:128]!r}. It may use: {', '.join(caller.models)[:256]}.")
         warnings = [warning for part in found for warning in part.warnings]
         how = "; then ".join(dict.fromkeys(part.how for part in found))
         terms = next((part.terms for part in found if part.terms), None)
-        return Resolved(how, self._allowed(_without_repeats(targets), routing), warnings, terms=terms)
+        targets = self._allowed(_without_repeats(targets), routing)
+        groups = [(name, list(group)) for name, group in groupby(targets, key=lambda target: home[target])]
+        return Resolved(how, targets, warnings, terms=terms, groups=groups)
 
     def _goes_on(self, first: Resolved, routing: Routing) -> bool:
         if not self.rules.fallback or first.is_route or routing.fallback is False:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from math import exp
 from random import Random
 
 from ..errors import ProviderError, StreamInterrupted
@@ -11,16 +12,41 @@ from ._rests import Rests
 
 __all__ = ["Memory"]
 
+# Seconds over which a slow answer fades, and after which a target that was not asked is unknown again.
+FADES, FORGETS = 10.0, 60.0
 # Times kept per target, and how many make a quantile worth acting on.
 SAMPLES, ENOUGH = 100, 20
+
+
+class Pace:
+    """Remember how quick a target is: slower ones count at once, quicker ones little by little (a peak EWMA).
+
+    What was not heard of for a while is forgotten, so that a target that was slow is tried again.
+    """
+
+    __slots__ = ("_at", "_seconds")
+
+    def __init__(self) -> None:
+        self._seconds = self._at = 0.0
+
+    def note(self, seconds: float, now: float) -> None:
+        """Take a new time in."""
+        kept = exp(-(now - self._at) / FADES) if self._seconds else 0.0
+        self._seconds = seconds if seconds > self._seconds else seconds + (self._seconds - seconds) * kept
+        self._at = now
+
+    def at(self, now: float) -> float:
+        """Give the time to expect, 0 when nothing is known any more."""
+        return self._seconds if now - self._at < FORGETS else 0.0
 
 
 class Record:
     """Count one target's calls, and how long the last of them took to content."""
 
-    __slots__ = ("answered", "failed", "failing", "in_flight", "last_kind", "times")
+    __slots__ = ("answered", "failed", "failing", "in_flight", "last_kind", "pace", "times")
 
     def __init__(self) -> None:
+        self.pace = Pace()
         self.times: dict[bool, deque[float]] = {}  # streamed or whole -> seconds
         self.in_flight = self.answered = self.failed = self.failing = 0
         self.last_kind = ""
@@ -34,12 +60,12 @@ class Memory:
         self._records: dict[tuple[str, str], Record] = {}
         self._limit = limit
 
-    def facts(self, target: Target) -> Facts:
-        """Give what is known now."""
+    def facts(self, target: Target, now: float = 0.0) -> Facts:
+        """Give what is known at a moment."""
         known = self._records.get((target.provider, target.model))
         if known is None:
             return Facts()
-        return Facts(known.in_flight, known.answered, known.failed, known.failing, known.last_kind)
+        return Facts(known.in_flight, known.answered, known.failed, known.failing, known.last_kind, known.pace.at(now))
 
     def begin(self, target: Target) -> None:
         """Count a call under way."""
@@ -61,9 +87,10 @@ class Memory:
         record.failing += 1
         record.last_kind = str(error.kind) if isinstance(error, ProviderError) else outcome.state
 
-    def timed(self, target: Target, seconds: float, *, stream: bool) -> None:
+    def timed(self, target: Target, seconds: float, *, stream: bool, now: float = 0.0) -> None:
         """Keep how long a call took to its first content, or a whole answer to arrive."""
         record = self._record(target)
+        record.pace.note(seconds, now)
         times = record.times.get(stream)
         if times is None:
             times = record.times[stream] = deque(maxlen=SAMPLES)

@@ -31,19 +31,25 @@ class Target:
 
 
 class Facts(NamedTuple):
-    """What is remembered about a target: calls under way, answers, failures in a row."""
+    """What is remembered about a target: calls under way, answers, failures in a row.
+
+    `first_content` is its recent time to the first content in seconds, slow ones counting at once; 0
+    while it is not known, or was not asked for a while.
+    """
 
     in_flight: int = 0
     answered: int = 0
     failed: int = 0
     failing: int = 0
     last_kind: str = ""
+    first_content: float = 0.0
 
 
 class Candidate(NamedTuple):
-    """Give routing all it may decide on, as plain values."""
+    """Give routing all it may decide on, as plain values; `cost` is an estimate in picodollars, where a policy asks."""
 
     target: Target
     info: ModelInfo | None = None
     keys_free: int = 1
     facts: Facts = Facts()
+    cost: int | None = None
