@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from copy import deepcopy
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from aigateway.errors import Kind, ProviderError
 from aigateway.plugins import Registry
 from aigateway.providers import OpenAICompatible, Options, read_usage
+from aigateway.providers._shape import read_object
 from aigateway.transport import SSEDecoder
 from aigateway.types import ChatRequest, Chunk, Event, Reply, Usage, WireResponse
 
@@ -455,3 +458,22 @@ def test_error_words_are_one_bounded_line() -> None:
             assert "planted" not in shown
             assert caught.value.message.isprintable()
             assert len(caught.value.message) <= 512
+
+
+@pytest.mark.parametrize(
+    "number", ["1e999", "-1E+400", "9" * 250 + "e99", "0.1e0400", "1" * 199 + ".5e310", "12e309"]
+)
+def test_numbers_that_overflow_are_refused(number: str) -> None:
+    """However it is written, a number no JSON can hold again is nonsense."""
+    with suppress(ValueError):
+        assert not isfinite(float(number))
+    with pytest.raises(ProviderError):
+        read_object(b'{"choices": [{"x": [' + number.encode() + b"]}]}", "it")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**30), 10**30))
+def test_numbers_that_fit_pass(number: float) -> None:
+    """Whatever JSON can hold is taken, and names that look like numbers are names."""
+    body = {"id": f"5e{abs(hash(number)) % 1000:03}4a", "x": number}
+
+    assert body == read_object(json.dumps(body).encode(), "it")

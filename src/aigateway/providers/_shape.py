@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
@@ -20,6 +21,8 @@ MOST_CHOICES, MOST_CALLS = 128, 1024
 # No vendor means an end by this one; OpenRouter and its like send it when their own vendor failed.
 FINISH_FAILURES = {"error": Kind.SERVER_ERROR}
 WITHHELD = "the vendor's content filter withheld the answer"
+# What a number that is too large looks like, before anything is walked through; names may look so, too.
+MAY_OVERFLOW = re.compile(rb"\d[eE]\+?\d{3}|\d{200}")
 DEEP = frozenset({dict, list, float})
 
 
@@ -31,7 +34,7 @@ def read_object(data: bytes, what: str) -> dict[str, Any]:
         raise nonsense(f"{what} is not JSON") from None
     if not isinstance(body, dict):
         raise nonsense(f"{what} is not a JSON object")
-    if not _is_finite(body):
+    if MAY_OVERFLOW.search(data) and not _is_finite(body):
         raise nonsense(f"{what} holds a number no JSON can hold")
     return body
 
@@ -94,7 +97,7 @@ def _is_finite(value: Any) -> bool:
     """Tell whether all numbers of a value in DEEP are: 1e999 parses, to an infinity."""
     if type(value) is float:
         return isfinite(value)
-    for part in value.values() if type(value) is dict else value:  # a loop: this runs for every chunk
+    for part in value.values() if type(value) is dict else value:
         if type(part) in DEEP and not _is_finite(part):
             return False
     return True
