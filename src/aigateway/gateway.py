@@ -316,11 +316,11 @@ class Gateway:
         """Order the targets of each route by its policy, the routes as the name stands for them."""
         ordered: list[Candidate] = []
         for route, targets in self.resolve(call).groups:
-            candidates = [self._candidate(target) for target in targets]
             policy = self.parts.policies.get(route)
-            if policy is None or len(candidates) == 1:
-                ordered += candidates
+            if policy is None or len(targets) == 1:
+                ordered += (Candidate(t, self.parts.catalogue.info(t.provider, t.model)) for t in targets)
                 continue
+            candidates = [self._candidate(target) for target in targets]
             if getattr(policy, "needs_cost", False):
                 candidates = [self._priced(candidate, call) for candidate in candidates]
             ordered += policy.order(call, candidates)

@@ -61,7 +61,9 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     # Read on after a cancellation only where cancelling does not stop the bill.
     unstoppable = [name for name in providers if not getattr(providers[name], "cancel_stops_billing", True)]
     drains = {name: settings.providers[name].drain for name in unstoppable if settings.providers[name].drain}
-    policies = {name: _policy(settings, registry, name, random) for name in settings.routes}
+    # The order of the configuration needs no policy, and nothing worked out for one.
+    routes = [name for name, route in settings.routes.items() if route.policy != "priority"]
+    policies = {name: _policy(settings, registry, name, random) for name in routes}
     return Parts(providers, rings, catalogue, names, guards, drains, policies, _mirror(settings, registry))
 
 

@@ -166,6 +166,6 @@ def test_the_row_for_these_hours_goes_first() -> None:
     """A peak row beats a tier, a tier a later flat row."""
     later = Price(date(2026, 11, 1), input=1)
 
-    assert price_at((FLAT, LARGE, PEAK), datetime(2026, 11, 20, 2, tzinfo=UTC), 300_000) is PEAK
-    assert price_at((later, LARGE), datetime(2026, 11, 20, 12, tzinfo=UTC), 300_000) is LARGE
-    assert price_at((FLAT, later), datetime(2026, 11, 20, 12, tzinfo=UTC), 1) is later
+    assert price_at((FLAT, LARGE, PEAK), at("2026-11-20T02:00"), 300_000) is PEAK
+    assert price_at((later, LARGE), at(NOON), 300_000) is LARGE
+    assert price_at((FLAT, later), at(NOON), 1) is later

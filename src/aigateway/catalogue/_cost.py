@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import date
 from functools import lru_cache
 from typing import Any
 
@@ -14,26 +14,32 @@ __all__ = ["cost_of", "expected_usage", "price_at"]
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WINDOW = re.compile(r"([A-Z][a-z]{2})(?:-([A-Z][a-z]{2}))? (\d\d):(\d\d)-(\d\d):(\d\d)")
-WEEK = 7 * 24 * 60
+DAY = 24 * 60
+WEEK = 7 * DAY
+# 1 January 1970 as a date's ordinal; it was a Thursday, and weeks of ours begin on Monday.
+EPOCH, THURSDAY = date(1970, 1, 1).toordinal(), 3 * DAY
 # Characters a token has on average, and how long an answer is when the request sets no limit.
 PER_TOKEN, ANSWER = 4, 500
 
 
-def price_at(prices: Sequence[Price], at: datetime, tokens: int) -> Price | None:
-    """Give the row in force at a moment, for a request with that many input tokens.
+def price_at(prices: Sequence[Price], at: float, tokens: int) -> Price | None:
+    """Give the row in force at a moment (seconds since the epoch), for a request with that many input tokens.
 
     A row for these hours goes before one for all hours, then a row for larger requests before one
     for all sizes, then the later before the earlier.
     """
-    minute = (at.weekday() * 24 + at.hour) * 60 + at.minute
+    minutes = int(at // 60)
+    day, minute = minutes // DAY + EPOCH, (minutes + THURSDAY) % WEEK
     fitting = [
         row
         for row in prices
-        if row.since <= at.date()
+        if row.since.toordinal() <= day
         and (not row.above_tokens or tokens > row.above_tokens)
         and (not row.hours or any(start <= minute < end for hours in row.hours for start, end in _windows(hours)))
     ]
-    return max(fitting, key=lambda row: (bool(row.hours), row.above_tokens, row.since), default=None)
+    if len(fitting) < 2:
+        return fitting[0] if fitting else None
+    return max(fitting, key=lambda row: (bool(row.hours), row.above_tokens, row.since))
 
 
 def cost_of(usage: Usage | None, info: ModelInfo | None, at: float, *, images: int = 0) -> Cost:
@@ -44,7 +50,7 @@ def cost_of(usage: Usage | None, info: ModelInfo | None, at: float, *, images: i
     """
     if usage is None or usage.source == "unknown" or info is None:
         return Cost(None, "unknown")
-    price = price_at(info.prices, datetime.fromtimestamp(at, UTC), usage.input)
+    price = price_at(info.prices, at, usage.input)
     if price is None:
         return Cost(None, "unknown")
     parts = (
