@@ -217,6 +217,7 @@ class Refusal(RequestError):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message, code=code, status=status)
+        self.type = self.type if status == 429 else "server_error" if status >= 500 else RequestError.type
         self.retry_after = retry_after
         self._headers = dict(headers or {})
 

@@ -276,7 +276,7 @@ class Gateway:
                 lease.hear(exchange.headers)
                 exchange.hold(attempt, lease)
                 return exchange
-        raise leases.exhausted()
+        raise leases.exhausted().at(attempt.target.provider, attempt.target.model)
 
     async def _once(self, call: Call, attempt: Attempt, key: Key, io: IO) -> Exchange:
         provider = self.parts.providers[attempt.target.provider]

@@ -58,6 +58,8 @@ def line_of(call: Call, outcome: Outcome) -> dict[str, Any]:
         "failed": [f"{step.target}: {step.outcome}" for step in steps if step is not answered],
         "ms": round(outcome.seconds * 1000, 1),
     }
+    if call.trace.dropped:
+        line["not_asked"] = [f"{target}: {reason}" for target, reason in call.trace.dropped]
     if outcome.first_content is not None:
         line["first_content_ms"] = round(outcome.first_content * 1000, 1)
     if outcome.usage is not None:

@@ -75,7 +75,7 @@ class Attempt:
         if error is None:  # whoever holds the answer settles
             now, stream = self._attempts.now(), self._attempts.call.request.stream
             health, seconds = self._attempts.health, now - self._began
-            health.commit(self.target, now, seconds=seconds, stream=stream, probe=self._probe)
+            health.commit(self.target, now, seconds=seconds, stream=stream, probe=self._probe, knocked=self.forced)
             self._probe = False
             return False
         if not isinstance(error, ProviderError):
@@ -299,6 +299,7 @@ class Attempts:
         if not self._asked and self._within_bounds(0.0) and self.health.knock(candidate.target, rest, self.now()):
             self._undrop(candidate)
             yield Attempt(self, candidate, 0.0, forced=True)
+            self._asked.add(candidate.target)
 
     def _is_untried(self, candidate: Candidate) -> bool:
         tried = candidate.target in self._asked

@@ -76,7 +76,9 @@ class Health:
             self._knocked[_names(target)[0]] = now
         return any(claims)
 
-    def commit(self, target: Target, now: float, *, seconds: float, stream: bool, probe: bool) -> None:
+    def commit(
+        self, target: Target, now: float, *, seconds: float, stream: bool, probe: bool, knocked: bool = False
+    ) -> None:
         """Note that an answer has begun, which ends a probation; long before the stream does."""
         self.memory.timed(target, seconds, stream=stream)
         rests = self.memory.rests
@@ -84,7 +86,7 @@ class Health:
             for name in _names(target):
                 if probe:
                     rests.release(name)
-                rests.answered(name, now)
+                rests.answered(name, now, knocked=knocked)
 
     def end(self, target: Target, outcome: Outcome, now: float, *, paid: float = 0.0, probe: bool = False) -> None:
         """Note how a call ended, and let what failed rest."""

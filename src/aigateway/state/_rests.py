@@ -161,11 +161,16 @@ class Rests:
         if self._claims.pop(name, None) is not None and self.tell:
             self.tell(Change(name, "release"))
 
-    def answered(self, name: Name, now: float) -> None:
-        """Note an answer: it ends a probation, one proof at a time, and the row of rests."""
+    def answered(self, name: Name, now: float, *, knocked: bool = False) -> None:
+        """Note an answer: it ends a probation, one proof at a time, and the row of rests.
+
+        `knocked` says that it was asked past its rest, which the answer ends.
+        """
         rest = self._rests.get(name)
-        if rest is None or now < rest.until:
+        if rest is None or (now < rest.until and not knocked):
             return  # an answer to what was asked before it rested
+        if now < rest.until:
+            rest = self._set(name, rest._replace(until=now), now)
         if rest.proofs > 1:
             self._rests[name] = rest._replace(proofs=rest.proofs - 1)
         elif rest.state == "open" and rest.proofs:
@@ -177,6 +182,13 @@ class Rests:
         """Forget a rest, as a person says who has mended it."""
         if name in self._rests:
             self._drop(name)
+
+    def clear_all(self, provider: str) -> int:
+        """Forget every rest of a provider; give how many there were."""
+        names = [name for name in self._rests if name[1] == provider]
+        for name in names:
+            self._drop(name)
+        return len(names)
 
     def learn(self, change: Change) -> None:
         """Take a change from another process; safe from any thread."""
