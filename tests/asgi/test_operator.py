@@ -41,6 +41,7 @@ MATRIX = {
     "GET /current-key": (403, 403, 403, 403, 200),
     "GET /admin/keys": (401, 401, 403, 200, 401),
     "POST /admin/keys/reload": (401, 401, 403, 200, 401),
+    "POST /admin/rests/clear": (401, 401, 403, 200, 401),
 }
 
 

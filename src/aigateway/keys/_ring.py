@@ -111,6 +111,11 @@ class Leases:
                 self._tried.add(key.id)
                 yield Lease(self, slot, key)
 
+    @property
+    def has_failed(self) -> bool:
+        """Tell whether a key was tried and failed."""
+        return self._error is not None
+
     def may_go_on(self, key: Key, error: ProviderError) -> bool:
         """Note a failure; tell whether another key may be tried."""
         self._error = error
@@ -124,8 +129,10 @@ class Leases:
             return self._error
         keys = [key for slot in self._slots for key in slot.keys(self.ring.wall())]
         if all(self.ring.barred(key, self.wanted.model) for key in keys):
-            return ProviderError(Kind.PERMISSION, "no key of this provider may be used for this model")
-        return ProviderError(Kind.RATE_LIMIT, "every key of this provider is resting or in use")
+            none = ProviderError(Kind.PERMISSION, "no key of this provider may be used for this model")
+        else:
+            none = ProviderError(Kind.RATE_LIMIT, "every key of this provider is resting or in use")
+        return none.at(self.ring.provider, self.wanted.model)
 
     def _next(self, slot: Slot) -> Key | None:
         """Find the best key of a slot that was not tried yet; a new one may have come in meanwhile."""

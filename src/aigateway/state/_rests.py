@@ -108,6 +108,7 @@ class Rests:
         self._limit = limit
         self._rests: dict[Name, Rest] = {}
         self._claims: dict[Name, float] = {}
+        self._ours: set[Name] = set()  # claims of this process, which no other one gives back
         self._heard: deque[tuple[float, Change]] = deque(maxlen=4 * limit)  # when, by `now`
 
     def __bool__(self) -> bool:
@@ -147,6 +148,7 @@ class Rests:
         if not self.on_probation(name, now):
             return False
         self._claims[name] = now + CLAIMED
+        self._ours.add(name)
         if self.tell:
             self.tell(Change(name, "claim", seconds=CLAIMED))
         return True
@@ -158,6 +160,7 @@ class Rests:
 
     def release(self, name: Name) -> None:
         """Give a claim back."""
+        self._ours.discard(name)
         if self._claims.pop(name, None) is not None and self.tell:
             self.tell(Change(name, "release"))
 
@@ -236,6 +239,8 @@ class Rests:
             if change.what == "claim":
                 if change.name in self._rests:
                     self._claims[change.name] = now + change.seconds
+                continue
+            if change.what == "release" and change.name in self._ours:
                 continue
             self._claims.pop(change.name, None)
             if change.what == "clear":
