@@ -33,7 +33,7 @@ PAGES = sorted(
 )
 COMMANDS = ("serve", "ask", "demo", "sandbox", "models", "plugins", "check", "simulate", "keys", "callers")
 SUBCOMMANDS = (
-    *(f"keys {name}" for name in ("list", "verify", "reload", "rotate")),
+    *(f"keys {name}" for name in ("list", "verify", "reload", "clear", "rotate")),
     *(f"callers {name}" for name in ("new", "list", "rotate", "revoke", "current")),
 )
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil
+from math import ceil, isfinite
 from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
@@ -217,6 +217,7 @@ class Refusal(RequestError):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message, code=code, status=status)
+        self.type = self.type if status == 429 else "server_error" if status >= 500 else RequestError.type
         self.retry_after = retry_after
         self._headers = dict(headers or {})
 
@@ -371,7 +372,7 @@ class NoAnswer(ExceptionGroup[ProviderError], GatewayError):
 
 
 def _wait_headers(seconds: float | None) -> dict[str, str]:
-    if seconds is None:
+    if seconds is None or not isfinite(seconds):
         return {}
     milliseconds = ceil(seconds * 1000 - 1e-6)
     return {"retry-after": str(max(1, -(-milliseconds // 1000))), "retry-after-ms": str(milliseconds)}

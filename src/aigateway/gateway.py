@@ -240,7 +240,11 @@ class Gateway:
         attempts = Attempts(call, candidates, self.health, now=io.clock.now, keys_rest=self._keys_rest)
         for attempt in attempts:
             if attempt.wait:
-                await io.clock.sleep(attempt.wait)
+                try:
+                    await io.clock.sleep(attempt.wait)
+                except BaseException:
+                    attempt.give_back()
+                    raise
             if not attempt.is_due:
                 continue
             exchange = await self._raced(call, attempt, attempts, io)
@@ -257,8 +261,9 @@ class Gateway:
             return await self._try(call, attempt, io)
 
         async def ask_rival() -> Exchange | None:
+            if attempts.rest(rival.target) is not None or not self.health.hedged():
+                return None
             attempts.begun(rival)
-            self.health.hedged()
             return await self._try(call, rival, io)
 
         return await race(lambda: self._try(call, attempt, io), lambda: io.clock.sleep(late), ask_rival)
@@ -273,12 +278,14 @@ class Gateway:
         ring = self.parts.rings[attempt.target.provider]
         leases = ring.leases(Wanted(attempt.target.model, call.conversation, forced=attempt.forced))
         for lease in leases:
+            if leases.has_failed and io.clock.now() >= call.deadline:
+                break
             with lease:
                 exchange = await self._once(call, attempt, lease.key, io)
                 lease.hear(exchange.headers)
                 exchange.hold(attempt, lease)
                 return exchange
-        raise leases.exhausted()
+        raise leases.exhausted().at(attempt.target.provider, attempt.target.model)
 
     async def _once(self, call: Call, attempt: Attempt, key: Key, io: IO) -> Exchange:
         provider = self.parts.providers[attempt.target.provider]
@@ -288,6 +295,8 @@ class Gateway:
 
     async def _go_on(self, broken: Exchange, text: str) -> Exchange | None:
         """Ask targets that can go on after `text` for the rest of an answer that broke off; None when none does."""
+        if self._closed:
+            return None
         call, io = broken.call, self._opened()
         targets = self._resolved(call).targets
         able = [self._candidate(target) for target in targets if self._can_continue(target, call, text)]
@@ -300,7 +309,11 @@ class Gateway:
 
     def _can_continue(self, target: Target, call: Call, text: str) -> bool:
         continuation = getattr(self.parts.providers[target.provider], "continuation", None)
-        return continuation is not None and continuation(call.request, text) is not None
+        try:
+            return continuation is not None and continuation(call.request, text) is not None
+        except Exception as error:
+            LOG.warning("the continuation of %s failed (%s)", target.provider, type(error).__name__)
+            return False
 
     # -- helpers ----------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from .types import Clock, Retries, Routing, Target, Timeouts
 if TYPE_CHECKING:
     from .config import KeySettings, Settings
 
-__all__ = ["Parts", "build", "read_elsewhere"]
+__all__ = ["Parts", "build", "offered", "read_elsewhere"]
 
 T = TypeVar("T")
 
@@ -78,22 +78,25 @@ def read_elsewhere(settings: Settings, registry: Registry) -> None:
                 f"{where}, which no plug-in that works reads. Use env:NAME or file:PATH. ({error.message})"
             ) from None
         try:
-            secret.fill(record.read(secret.reference))
+            value: object = record.read(secret.reference)
         except Exception as error:  # whatever a plug-in raises, its words may hold the secret
             raise ConfigurationError(f"{where}; its plug-in could not read it ({type(error).__name__}).") from None
-        if not secret:
+        if not isinstance(value, str) or not value.strip():
             raise ConfigurationError(f"{where}; its plug-in gave nothing.")
+        secret.fill(value.strip())
 
 
 def _ring(settings: Settings, registry: Registry, name: str, memory: Memory, clock: Clock) -> Ring:
     table = settings.providers[name]
-    rotation = _located(settings, ("providers", name, "rotation"), lambda: registry.rotation(table.rotation))
+    path = ("providers", name, "rotation")
+    record = _located(settings, path, lambda: registry.rotation(table.rotation))
+    rotation = offered(settings, path, record.factory, "order")
     for index, key in enumerate(table.keys):
         if not key.secret.is_sendable:
             where = settings.locate("providers", name, "keys", index)
             raise ConfigurationError(f"{where}: the key from {key.secret.source or 'here'} is not one word of ASCII.")
     slots = [Slot(_key(key), _source(key.secret), grace=table.grace) for key in table.keys]
-    return Ring(name, slots, memory.rests, rotation=rotation.factory(), now=clock.now, wall=clock.wall)
+    return Ring(name, slots, memory.rests, rotation=rotation, now=clock.now, wall=clock.wall)
 
 
 def _key(key: KeySettings) -> Key:
@@ -105,6 +108,25 @@ def _source(secret: Secret) -> Source | None:
     """Watch a secret that stands in a file; what stands in the environment cannot change while we run."""
     kind, _, path = secret.source.partition(":")
     return WatchedFile(Path(path)) if kind == "file" else None
+
+
+def offered(settings: Settings, path: Sequence[str | int], make: Callable[[], T], method: str) -> T:
+    """Let a plug-in make what it offers. Raises ConfigurationError that says where, and nothing a secret may be in."""
+    try:
+        made = _located(settings, path, make)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"{settings.locate(*path)}: {'.'.join(map(str, path))} cannot be made by its plug-in "
+            f"({type(error).__name__})."
+        ) from error
+    if not callable(getattr(made, method, None)):
+        raise ConfigurationError(
+            f"{settings.locate(*path)}: for {'.'.join(map(str, path))} a plug-in gave a {type(made).__name__}, "
+            f"which has no {method!r}."
+        )
+    return made
 
 
 def _check_default(settings: Settings, names: Names) -> None:

@@ -142,7 +142,9 @@ def test_rotate_to_a_wrong_key(run: Run, write: Write, vendor: Vendor, secret: P
     assert silent(insisted)
 
 
-@pytest.mark.parametrize("typed", ["", "\n", "  \n", "two words canary", "two\nlines-canary", "nul\x00canary", "clé-canary"])
+@pytest.mark.parametrize(
+    "typed", ["", "\n", "  \n", "two words canary", "two\nlines-canary", "nul\x00canary", "clé-canary"]
+)
 def test_rotate_to_nothing(run: Run, write: Write, vendor: Vendor, secret: Path, typed: str) -> None:
     """Nothing on standard input, or what cannot be a key, changes nothing: 2."""
     done = run("keys", "rotate", "v", "--config", write(configuration(vendor, f"file:{secret.name}")), stdin=typed)
@@ -155,7 +157,8 @@ def test_rotate_to_nothing(run: Run, write: Write, vendor: Vendor, secret: Path,
 def test_rotate_which(run: Run, write: Write, vendor: Vendor, secret: Path) -> None:
     """With several keys one has to be named by its id; one from the environment cannot be replaced."""
     file, env = write(configuration(vendor, f"file:{secret.name}", "env:OTHER")), {"OTHER": NEW}
-    first, second = (key["id"] for key in json.loads(run("keys", "list", "--json", env=env, *["--config", file]).stdout)["keys"])
+    listed = json.loads(run("keys", "list", "--json", "--config", file, env=env).stdout)["keys"]
+    first, second = (key["id"] for key in listed)
     unsaid = run("keys", "rotate", "v", "--config", file, env=env, stdin="x")
     nobody = run("keys", "rotate", "x", "--config", file, env=env, stdin="x")
     unknown = run("keys", "rotate", "v", "--key", "key-000000", "--config", file, env=env, stdin="x")
@@ -171,7 +174,9 @@ def test_rotate_which(run: Run, write: Write, vendor: Vendor, secret: Path) -> N
 
 def test_rotate_where_nothing_can_be_written(run: Run, write: Write, vendor: Vendor) -> None:
     """A folder that takes no file leaves the old key where it is."""
-    done = run("keys", "rotate", "v", "--unverified", "--config", write(configuration(vendor, "file:/proc/version")), stdin=NEW)
+    done = run(
+        "keys", "rotate", "v", "--unverified", "--config", write(configuration(vendor, "file:/proc/version")), stdin=NEW
+    )
 
     assert done.returncode in {1, 3}
     assert silent(done)
@@ -232,7 +237,11 @@ def test_ask_a_server(run: Run, start: Start, write: Write, vendor: Vendor, secr
     (secret.parent / "new").chmod(0o600)
     os.replace(secret.parent / "new", secret)
     reloaded = run("keys", "reload", "--url", url, "--json", env=good)
-    refused = [run("keys", what, "--url", url, env=env) for what in ("list", "reload") for env in ({}, {"ADMIN_API_KEY": "canary"})]
+    refused = [
+        run("keys", what, "--url", url, env=env)
+        for what in ("list", "reload")
+        for env in ({}, {"ADMIN_API_KEY": "canary"})
+    ]
 
     assert [0, 0, 0, 0] == [done.returncode for done in (listed, slashed, nothing, reloaded)]
     assert "v" == json.loads(listed.stdout)["keys"][0]["provider"]
@@ -279,7 +288,8 @@ class Elsewhere(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_GET
+    def do_POST(self) -> None:
+        self.do_GET()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the standard library's name
         """Say nothing."""

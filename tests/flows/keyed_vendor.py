@@ -49,7 +49,7 @@ class Vendor:
     now: Counter[str] = field(default_factory=Counter)
     most: Counter[str] = field(default_factory=Counter)
 
-    def keys(self, status: int = 200) -> list[str]:
+    def used(self, status: int = 200) -> list[str]:
         """List the keys of the calls that were answered so, in order."""
         return [seen.key for seen in self.seen if seen.status == status and seen.model]
 

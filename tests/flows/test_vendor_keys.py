@@ -18,7 +18,7 @@ import httpx2
 import pytest
 
 from aigateway import Gateway
-from aigateway.errors import GatewayError
+from aigateway.errors import GatewayError, NoAnswer
 
 from .keyed_vendor import Vendor, vendor_running
 
@@ -46,6 +46,11 @@ def put(path: Path, key: str) -> None:
     new.write_text(key, encoding="utf-8")
     new.chmod(0o600)
     os.replace(new, path)
+
+
+def overwrite(path: Path, text: str) -> None:
+    """Replace a file's content, not as a whole."""
+    path.write_text(text, encoding="utf-8")
 
 
 def configuration(vendor: Vendor, keys: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
@@ -111,24 +116,25 @@ def story(vendor: Vendor, secret: Path, rotate: Callable[[str], Any]) -> Callabl
         vendor.good.add("key-two")  # made at the vendor, put in place, and the old one ended at once
         put(secret, "key-two")
         vendor.good.discard("key-one")
-        await until(lambda: "key-two" in vendor.keys()[-1:])
+        await until(lambda: "key-two" in vendor.used()[-1:])
 
         vendor.good.add("key-three")  # put in place by the command, and the old one ended after a while
         await rotate("key-three")
-        await until(lambda: "key-three" in vendor.keys())
+        await until(lambda: "key-three" in vendor.used())
         await anyio.sleep(0.5)
         vendor.good.discard("key-two")
+        await anyio.sleep(1.2)  # until every worker has looked
 
-        secret.write_text("", encoding="utf-8")  # not as a whole, as an editor might
+        overwrite(secret, "")  # as an editor might
         await anyio.sleep(0.05)
         vendor.good.add("key-four")
-        secret.write_text("key-four\n", encoding="utf-8")
-        await until(lambda: "key-four" in vendor.keys())
+        overwrite(secret, "key-four\n")
+        await until(lambda: "key-four" in vendor.used())
         vendor.good.discard("key-three")
-        await anyio.sleep(1.5)  # until every worker has looked
+        await anyio.sleep(1.5)  # the same
 
         put(secret, "key-wrong")
-        await until(lambda: "key-wrong" in vendor.keys(401))
+        await until(lambda: "key-wrong" in vendor.used(401))
         await anyio.sleep(max(0.5, 5.0 - (anyio.current_time() - begun)))
 
     return steps
@@ -153,7 +159,7 @@ async def test_replaced_under_load(vendor: Vendor, secret: Path, door: str, anyi
     assert [] == traffic.failed
     assert traffic.count >= 4.5 * RATE
     assert ("current", "ok", "auth") == (found[0]["standing"], found[0]["state"], found[0]["trouble"])
-    assert {"key-one", "key-two", "key-three", "key-four"} == set(vendor.keys())
+    assert {"key-one", "key-two", "key-three", "key-four"} == set(vendor.used())
 
 
 @contextmanager
@@ -237,7 +243,7 @@ async def test_replaced_under_a_server(vendor: Vendor, secret: Path, tmp_path: P
     assert traffic.count >= 4.5 * RATE
     assert 0 == rotated[0].returncode, rotated[0].stderr
     assert "key-three" not in rotated[0].stdout + rotated[0].stderr
-    assert "key-four" == vendor.keys()[-1]
+    assert "key-four" == vendor.used()[-1]
 
 
 def test_a_wrong_new_key_is_told(vendor: Vendor, secret: Path, tmp_path: Path) -> None:
@@ -256,7 +262,7 @@ def test_a_wrong_new_key_is_told(vendor: Vendor, secret: Path, tmp_path: Path) -
 
     assert "1 key(s)" in reload.stdout
     assert [200] * 5 == replies
-    assert 1 == len(vendor.keys(401))
+    assert 1 == len(vendor.used(401))
     (key,) = json.loads(listed.stdout)["keys"]
     assert ("current", "ok", "auth") == (key["standing"], key["state"], key["trouble"])
     assert "a new key was put aside (auth)" in shown.stdout
@@ -275,12 +281,12 @@ async def test_many_try_a_wrong_key_at_once(vendor: Vendor, secret: Path, anyio_
         async with anyio.create_task_group() as tasks:
             for _ in range(50):
                 tasks.start_soon(lambda: gateway.chat("v/m1", "hi"))
-        tried = len(vendor.keys(401))
+        tried = len(vendor.used(401))
         for _ in range(20):
             await gateway.chat("v/m1", "hi")
         (key,) = gateway.vendor_keys()
 
-    assert tried == len(vendor.keys(401)) > 1
+    assert tried == len(vendor.used(401)) > 1
     assert ("current", "ok", "auth") == (key["standing"], key["state"], key["trouble"])
 
 
@@ -291,12 +297,12 @@ async def test_nonsense_in_the_file(vendor: Vendor, secret: Path, wrong: str) ->
     vendor.good.add("key-one")
     async with Gateway.from_config(configuration(vendor, [{"secret": f"file:{secret}"}])) as gateway:
         await gateway.chat("v/m1", "hi")
-        secret.write_bytes(wrong.encode())
+        overwrite(secret, wrong)
         gateway.parts.rings["v"].look(now=True)
         for _ in range(3):
             await gateway.chat("v/m1", "hi")
 
-    assert 4 == len(vendor.keys())
+    assert 4 == len(vendor.used())
 
 
 @pytest.mark.anyio
@@ -313,9 +319,31 @@ async def test_put_back(vendor: Vendor, secret: Path) -> None:
         put(secret, "key-one")
         ring.look(now=True)
         found = gateway.vendor_keys()
+        put(secret, "key-worse")
+        ring.look(now=True)
+        put(secret, "key-one")
+        ring.look(now=True)
+        await gateway.chat("v/m1", "hi")
 
+    assert ["key-wrong"] == vendor.used(401)
     assert "auth" == trouble
     assert [("current", "")] == [(key["standing"], key["trouble"]) for key in found]
+
+
+@pytest.mark.anyio
+async def test_ended_before_it_was_replaced(vendor: Vendor, secret: Path) -> None:
+    """The vendor ends the key first: it rests, and its successor is tried as soon as it is there, whatever rests."""
+    vendor.good.add("key-one")
+    clock = Clock()
+    async with Gateway.from_config(configuration(vendor, [{"secret": f"file:{secret}"}]), clock=clock) as gateway:
+        before = await ask(gateway)
+        vendor.good = {"key-two"}
+        between = await ask(gateway, times=3)
+        put(secret, "key-two")
+        clock.later(1.0)  # seconds between two looks
+        after = await ask(gateway, times=3)
+
+    assert (["-one"], ["failed"] * 3, ["-two"] * 3) == (before, between, after)
 
 
 @pytest.mark.anyio
@@ -331,8 +359,8 @@ async def test_the_one_before_answers_when_the_new_one_dies(vendor: Vendor, secr
         for _ in range(5):
             await gateway.chat("v/m1", "hi")
 
-    assert ["key-one", "key-two", *["key-one"] * 5] == vendor.keys()
-    assert ["key-two"] == vendor.keys(401)
+    assert ["key-one", "key-two", *["key-one"] * 5] == vendor.used()
+    assert ["key-two"] == vendor.used(401)
 
 
 @pytest.mark.anyio
@@ -352,7 +380,7 @@ async def test_calls_in_flight_finish_under_the_old_key(vendor: Vendor, secret: 
     assert "onetwothree" == text
     assert chunks.outcome is not None
     assert "complete" == chunks.outcome.state
-    assert "key-two" == vendor.keys()[-1]
+    assert "key-two" == vendor.used()[-1]
     assert {0} == set(in_use)
 
 
@@ -379,7 +407,7 @@ async def test_a_401_rests_one_key(vendor: Vendor) -> None:
         assert ["bbbb"] * 6 == await ask(gateway, times=6)
         listed = {key["id"]: key["state"] for key in gateway.vendor_keys()}
 
-    assert ["key-aaaa"] == vendor.keys(401)
+    assert ["key-aaaa"] == vendor.used(401)
     assert ["disabled", "ok"] == list(listed.values())
 
 
@@ -393,7 +421,7 @@ async def test_no_money_rests_the_account(vendor: Vendor) -> None:
         assert ["cccc"] * 2 == await ask(gateway, "m2", 2)
         states = [key["state"] for key in gateway.vendor_keys()]
 
-    assert 1 == len(vendor.keys(402))
+    assert 1 == len(vendor.used(402))
     assert ["suspended", "suspended", "ok"] == states
 
 
@@ -405,10 +433,10 @@ async def test_a_429_rests_the_account_for_a_model(vendor: Vendor) -> None:
     keys = [{**key, "quota_group": "one"} for key in literal("key-aaaa", "key-bbbb")] + literal("key-cccc")
     async with Gateway.from_config(configuration(vendor, keys)) as gateway:
         assert ["cccc"] == await ask(gateway)
-        limited = len(vendor.keys(429))
+        limited = len(vendor.used(429))
         assert {"aaaa", "bbbb", "cccc"} == set(await ask(gateway, "m2", 6))
 
-    assert 1 == limited == len(vendor.keys(429))
+    assert 1 == limited == len(vendor.used(429))
 
 
 @pytest.mark.anyio
@@ -425,7 +453,7 @@ async def test_back_after_a_rest(vendor: Vendor) -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(10):
                 tasks.start_soon(ask, g)
-        probed = vendor.keys().count("key-aaaa")
+        probed = vendor.used().count("key-aaaa")
         vendor.takes = 0.0
         assert {"aaaa", "bbbb"} == set(await ask(g, times=4))
 
@@ -474,7 +502,7 @@ async def test_concurrency_under_load(vendor: Vendor) -> None:
 
 @pytest.mark.anyio
 async def test_models_and_expiry(vendor: Vendor) -> None:
-    """A key is used for its models, until its end; no request ever goes out under another, however often it is asked."""
+    """A key is used for its models, until its end; no request goes out under another, however often it is asked."""
     vendor.good = {"key-aaaa", "key-bbbb"}
     keys = [*literal("key-aaaa", models=["m1", "x*"]), *literal("key-bbbb", expires="2030-01-01")]
     clock = Clock()
@@ -485,8 +513,12 @@ async def test_models_and_expiry(vendor: Vendor) -> None:
         assert {"aaaa"} == set(await ask(gateway, "xyz", 4))
         states = [key["state"] for key in gateway.vendor_keys()]
         for _ in range(4):
-            assert ["failed"] == await ask(gateway, "m2")
+            with pytest.raises(NoAnswer, match="v/m2: permission") as caught:
+                await gateway.chat("v/m2", "hi")
+            assert 503 == caught.value.status
+            assert int(caught.value.headers["retry-after"]) <= 86_400
             clock.later(30.0)  # when what rests would be asked all the same, because there is no other
+            gateway.memory.rests.put(("key", "x", "y"), "disabled", "auth", clock.now())
 
     assert ["ok", "expired"] == states
     assert {("key-aaaa", "m1"), ("key-bbbb", "m1"), ("key-bbbb", "m2"), ("key-aaaa", "xyz")} == {
@@ -510,7 +542,7 @@ async def test_rests_survive_a_restart(vendor: Vendor, tmp_path: Path) -> None:
     (tmp_path / "gateway.toml").write_text(toml(settings), encoding="utf-8")
     listed = command(tmp_path, "keys", "list", "--json", "--config", "gateway.toml")
 
-    assert ["key-aaaa"] == vendor.keys(401)
+    assert ["key-aaaa"] == vendor.used(401)
     assert ["disabled", "ok"] == states == [key["state"] for key in json.loads(listed.stdout)["keys"]]
     assert "key-aaaa" not in (tmp_path / "state.json").read_text(encoding="utf-8")
 
@@ -529,14 +561,14 @@ async def test_a_second_process_learns(vendor: Vendor, tmp_path: Path) -> None:
         async with Gateway.from_config(settings) as gateway:
             await ask(gateway)
             vendor.good = {"key-bbbb"}
-            while not vendor.keys(401):
+            while not vendor.used(401):
                 await anyio.to_thread.run_sync(lambda: client.post("/v1/chat/completions", json=body))
             noticed = time.monotonic()
             await until(lambda: "disabled" in {key["state"] for key in gateway.vendor_keys()})
             took = time.monotonic() - noticed
             assert ["bbbb"] * 4 == await ask(gateway, times=4)
 
-    assert 1 == len(vendor.keys(401))
+    assert 1 == len(vendor.used(401))
     assert took < 5.0  # 0.5 s and a write, on a machine with nothing else to do
 
 
@@ -567,5 +599,5 @@ async def test_a_broken_state_file_fails_no_request(
         assert ["bbbb"] * 2 == await ask(gateway, times=2)
 
     lines = [record for record in caplog.records if record.name == "aigateway.state"]
-    assert ["key-aaaa"] == vendor.keys(401)
+    assert ["key-aaaa"] == vendor.used(401)
     assert (0 if broken == "fifo-like" else 1) == len(lines)

@@ -128,7 +128,7 @@ def test_a_refusal_adds_its_headers() -> None:
     """Limit headers beside the wait."""
     refusal = Refusal("full", status=503, code="busy", retry_after=2, headers={"x-ratelimit-limit-requests": "1"})
 
-    assert (503, "busy", "rate_limit_error") == (refusal.status, refusal.code, refusal.type)
+    assert (503, "busy", "server_error") == (refusal.status, refusal.code, refusal.type)
     assert {"x-ratelimit-limit-requests": "1", "retry-after": "2", "retry-after-ms": "2000"} == refusal.headers
     assert (429, {}) == (Refusal("no").status, Refusal("no").headers)
 

@@ -434,3 +434,31 @@ def test_a_hedge_counts_among_the_attempts() -> None:
         call = Call(REQUEST, deadline=60.0, terms=Terms(Retries(attempts=attempts)))
         made = Attempts(call, world.candidates, world.health, now=lambda: world.now, keys_rest=world.keys_rest)
         assert rivals == (made.rival(next(iter(made))) is not None)
+
+
+@pytest.mark.parametrize("kind", [Kind.INSUFFICIENT_FUNDS, Kind.AUTH, Kind.SERVER_ERROR])
+def test_an_answer_to_a_knock_ends_the_rest(kind: Kind) -> None:
+    """The only target is mended: the first knock that is answered brings it back for everybody."""
+    world = World(1)
+    world.ill["t0/x"] = kind
+    for _ in range(6):
+        world.ask()
+        world.now += 0.01
+    world.ill = {}
+    world.now += 10.0
+    answered = [world.ask()[1] is None for _ in range(10)]
+
+    assert [True] * 10 == answered
+
+
+def test_a_failed_knock_is_told_once() -> None:
+    """A target that was asked past its rest and failed again is one reason, not two."""
+    world = World(1)
+    world.ill["t0/x"] = Kind.INSUFFICIENT_FUNDS
+    world.ask()
+    world.now = 10.0
+    asked, error = world.ask()
+
+    assert ["t0/x"] == asked
+    assert isinstance(error, NoAnswer)
+    assert 1 == len(error.reasons)

@@ -218,6 +218,18 @@ def test_who_put_it_to_rest_tries_it_first() -> None:
     assert None is here.find(HERE, 8.0)
 
 
+def test_a_person_can_end_the_rests_of_a_provider() -> None:
+    """All of one provider's, and nobody else's; other processes hear of it."""
+    kept, told = rests(), list[Change]()
+    for name in (of_provider("a"), of_model("a", "x"), of_group("a", "g"), of_key("a", "k"), of_model("b", "x")):
+        kept.put(name, "disabled", "auth", 0.0)
+    kept.tell = told.append
+
+    assert 4 == kept.clear_all("a")
+    assert [of_model("b", "x")] == [name for name, _ in kept.listing(1.0)]
+    assert ["clear"] * 4 == [change.what for change in told]
+
+
 MOVES = st.lists(
     st.tuples(
         st.sampled_from(["put", "named", "claim", "release", "answered", "clear"]),

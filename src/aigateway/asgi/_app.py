@@ -20,7 +20,7 @@ from ._chat import Chat
 from ._door import Door
 from ._health import Health
 from ._incoming import ClientGone, Incoming, Receive, Scope, Send
-from ._operator import CurrentKey, Keys, ReloadKeys
+from ._operator import ClearRests, CurrentKey, Keys, ReloadKeys
 from ._running import Running, ShuttingDown
 from ._who import Inside, Who
 
@@ -50,6 +50,7 @@ ROUTES: Sequence[Entry] = (
     Entry("GET", "/current-key", CurrentKey, "root"),
     Entry("GET", "/admin/keys", Keys, "admin"),
     Entry("POST", "/admin/keys/reload", ReloadKeys, "admin"),
+    Entry("POST", "/admin/rests/clear", ClearRests, "admin"),
 )
 
 

@@ -47,9 +47,9 @@ class OneModel:
 def model_list(gateway: Gateway, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
     """List what a caller can ask for: routes first, then each provider's models."""
     routes = [
-        {"id": name, "object": "model", "created": 0, "owned_by": "aigateway", "targets": [str(t) for t in targets]}
+        {"id": name, "object": "model", "created": 0, "owned_by": "aigateway", "targets": open_to}
         for name, targets in gateway.parts.names.routes.items()
-        if caller.may_use(name, *(form for t in targets for form in (str(t), t.model)))
+        if (open_to := [str(t) for t in targets if caller.may_use(name, str(t), t.model)])
     ]
     living = gateway.parts.catalogue.living(datetime.fromtimestamp(gateway.clock.wall(), UTC).date())
     return [*routes, *(model_card(i) for i in living if caller.may_use(i.id, f"{i.provider}/{i.id}"))]

@@ -11,7 +11,7 @@ from ..secrets import Secret
 from ._incoming import Incoming
 from ._who import Inside
 
-__all__ = ["CurrentKey", "Keys", "ReloadKeys"]
+__all__ = ["ClearRests", "CurrentKey", "Keys", "ReloadKeys"]
 
 
 class CurrentKey:
@@ -64,3 +64,19 @@ class ReloadKeys:
         """Count what was replaced."""
         replaced = sum(ring.look(now=True) for ring in self._gateway.parts.rings.values())
         await request.answer(to_json({"replaced": replaced}))
+
+
+class ClearRests:
+    """Answer POST /admin/rests/clear?provider=NAME: what rests there may be asked again at once."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._gateway = inside.gateway
+
+    async def __call__(self, request: Incoming) -> None:
+        """Count what was cleared."""
+        named = parse_qs(bytes(request.scope.get("query_string", b""))[:1024].decode("latin-1")).get("provider")
+        providers = named or list(self._gateway.parts.providers)
+        if unknown := set(providers) - set(self._gateway.parts.providers):
+            raise RequestError(f"there is no provider {unknown.pop()[:64]!r}.", status=404, param="provider")
+        cleared = sum(self._gateway.memory.rests.clear_all(provider) for provider in providers)
+        await request.answer(to_json({"cleared": cleared}))

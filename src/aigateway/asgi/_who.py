@@ -29,6 +29,7 @@ from ..callers import (
 from ..config import CallerKey, Settings, TokenSettings
 from ..errors import ConfigurationError, GatewayError
 from ..gateway import Gateway
+from ..parts import offered
 from ..secrets import Secret, place, root
 from ..types import Caller, Clock
 
@@ -76,7 +77,9 @@ def _store(gateway: Gateway) -> tuple[CallerStore, Peppers]:
     kind, _, rest = str(settings.callers.store).partition(":")
     if kind == "file":
         return file_store(settings)
-    return gateway.registry.callers(kind).factory(rest), Peppers(_roots(settings))
+    record = gateway.registry.callers(kind)
+    store = offered(settings, ("callers", "store"), lambda: record.factory(rest), "find")
+    return store, Peppers(_roots(settings))
 
 
 def weekly_keys(settings: Settings) -> WeeklyKeys | None:

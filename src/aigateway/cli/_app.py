@@ -16,6 +16,7 @@ import typer
 from ..config import read_dotenv
 from ..errors import ConfigurationError, Forbidden, GatewayError, NoAnswer, ProviderError, RequestError
 from . import _ask, _callers, _check, _demo, _keys, _models, _plugins, _sandbox, _serve, _simulate
+from ._logging import REDACT
 
 __all__ = ["app", "run"]
 
@@ -72,8 +73,12 @@ def run(arguments: Sequence[str]) -> int:
         return 1
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            typer.echo(REDACT.clean(traceback.format_exc()), err=True, nl=False)
         return _report(error)
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt):
+            return 130
+        raise
     return 0
 
 
@@ -82,9 +87,10 @@ def _report(error: Exception) -> int:
         typer.echo(f"error: {error.strerror or error}.", err=True)
         return 1
     if not isinstance(error, GatewayError):
-        typer.echo(f"error: {type(error).__name__}: {error}. Run with --debug for the traceback.", err=True)
+        said = REDACT.clean(str(error))
+        typer.echo(f"error: {type(error).__name__}: {said}. Run with --debug for the traceback.", err=True)
         return 1
-    typer.echo(f"error: {error.message}", err=True)
+    typer.echo(REDACT.clean(f"error: {error.message}"), err=True)
     if error.decision is not None and not isinstance(error, RequestError):
         typer.echo(error.decision.explain(), err=True)
     codes = ((ConfigurationError, 3), (Forbidden, 4), (RequestError, 2), (ProviderError, 4), (NoAnswer, 4))

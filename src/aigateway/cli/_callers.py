@@ -17,6 +17,7 @@ from ..config import Settings, load
 from ..errors import ConfigurationError, RequestError
 from ..parts import read_elsewhere
 from ..plugins import Registry
+from ._logging import hide
 from ._options import AsJSON, Config
 
 __all__ = ["app"]
@@ -110,6 +111,7 @@ def current(
 def _settings(config: Path | None) -> Settings:
     """Read the configuration, with the secrets that plug-ins read."""
     settings = load(config)
+    hide(settings)
     read_elsewhere(settings, Registry(allow=settings.plugins))
     return settings
 

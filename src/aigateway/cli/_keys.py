@@ -11,11 +11,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from ..config import Settings
-from ..errors import ConfigurationError, ProviderError, RequestError
+from ..errors import ConfigurationError, Kind, ProviderError, RequestError
 from ..gateway import Gateway
 from ..secrets import Secret
 from ._options import AsJSON, Config, Url, ask_server, run_async, settings_with_providers
@@ -69,7 +70,19 @@ def verify(provider: Provider = None, config: Config = None, as_json: AsJSON = F
 def reload(url: Url = "http://127.0.0.1:8000", as_json: AsJSON = False) -> None:
     """Let a running server look at its key files now, not within a second."""
     found = ask_server(url or "", "POST", "/admin/keys/reload")
-    typer.echo(json.dumps(found) if as_json else f"{found['replaced']} key(s) were replaced.")
+    typer.echo(json.dumps(found) if as_json else f"{found['replaced']} new key(s) are being tried.")
+
+
+@app.command()
+def clear(
+    provider: Provider = None,
+    url: Annotated[str, typer.Option("--url", help="The running server.")] = "http://127.0.0.1:8000",
+    as_json: AsJSON = False,
+) -> None:
+    """Let a running server ask again at once what rests: you have topped up, or mended a key."""
+    query = f"?provider={quote(provider)}" if provider else ""
+    found = ask_server(url, "POST", "/admin/rests/clear" + query)
+    typer.echo(json.dumps(found) if as_json else f"{found['cleared']} rest(s) were ended.")
 
 
 @app.command()
@@ -81,8 +94,10 @@ def rotate(
 ) -> None:
     """Read a new key from standard input, verify it, and put it into the key's file."""
     settings = settings_with_providers(config)
-    path, grace = _file_of(settings, provider, key)
+    path, grace, current = _file_of(settings, provider, key)
     secret = Secret(_typed())
+    if secret == current:
+        raise RequestError(f"{secret.id} is the key in {path.name} already; nothing was changed.")
     if not unverified:
         run_async(lambda: _good(settings, provider, secret))
     _replace(path, secret)
@@ -107,20 +122,24 @@ async def _good(settings: Settings, provider: str, secret: Secret) -> None:
         try:
             await gateway.verify_key(provider, secret)
         except ProviderError as error:
-            raise ProviderError(
-                error.kind,
-                f"{provider} does not take the new key ({error.kind}); nothing was changed",
-                remedy=error.remedy,
-            ) from None
+            why = f"{provider} does not take the new key ({error.kind}); nothing was changed"
+            if error.kind not in {Kind.AUTH, Kind.PERMISSION}:
+                why = (
+                    f"{provider} could not be asked about the new key ({error.kind}); nothing was changed. Try again, "
+                )
+                why += "or use --unverified"
+            raise ProviderError(error.kind, why, remedy=error.remedy) from None
 
 
-def _file_of(settings: Settings, provider: str, key: str | None) -> tuple[Path, float]:
+def _file_of(settings: Settings, provider: str, key: str | None) -> tuple[Path, float, Secret]:
     table = settings.providers.get(provider)
     if table is None:
         raise RequestError(f"there is no provider {provider!r}. There is: {', '.join(settings.providers)}.")
     keys = [entry.secret for entry in table.keys if key in (None, entry.secret.id)]
+    ids = ", ".join(entry.secret.id for entry in table.keys) or "none"
+    if key and not keys:
+        raise RequestError(f"{provider} has no key {key[:64]!r}. It has: {ids}.")
     if len(keys) != 1:
-        ids = ", ".join(entry.secret.id for entry in table.keys) or "none"
         raise RequestError(f"say which key is replaced, with --key. {provider} has: {ids}.")
     kind, _, path = keys[0].source.partition(":")
     if kind != "file":
@@ -128,7 +147,7 @@ def _file_of(settings: Settings, provider: str, key: str | None) -> tuple[Path, 
             f"the key {keys[0].id} of {provider} comes from {keys[0].source or 'elsewhere'}, which cannot change while "
             "a server runs. Put it into a file and write file:PATH, or restart with the new value."
         )
-    return Path(path), table.grace
+    return Path(path), table.grace, keys[0]
 
 
 def _typed() -> str:

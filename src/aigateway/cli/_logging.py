@@ -12,8 +12,10 @@ from ..config import Settings
 from ..gateway import Gateway
 from ..secrets import Redact, Secret
 
-__all__ = ["configure_logging", "secrets_of"]
+__all__ = ["REDACT", "configure_logging", "hide", "hide_all"]
 
+# Takes secrets out of whatever this process logs or says.
+REDACT = Redact()
 JSON_LOGGERS = ("aigateway.access", "aigateway.calls")
 
 
@@ -46,8 +48,8 @@ class Lines(logging.Handler):
             pass  # nobody reads our log any more: no reason to fail a request
 
 
-def configure_logging(settings: Settings) -> Redact:
-    """Send our loggers, and the server's warnings, to stderr; give what takes the secrets out."""
+def configure_logging(settings: Settings) -> None:
+    """Send our loggers, and the server's warnings, to stderr."""
     # The logging manual's own advice for busy processes ("Optimization"): our lines name none of these.
     logging._srcfile = None  # noqa: SLF001  # the documented switch
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -57,22 +59,29 @@ def configure_logging(settings: Settings) -> Redact:
     server = logging.getLogger("uvicorn.error")
     server.setLevel(logging.WARNING)
     server.addFilter(_is_news)
-    redact = Redact(_secrets(settings))
-    logging.getLogger().handlers[0].addFilter(redact)
+    hide(settings)
+    logging.getLogger().handlers[0].addFilter(REDACT)
     for name in JSON_LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [Lines()]
-        logger.handlers[0].addFilter(redact)
+        logger.handlers[0].addFilter(REDACT)
         logger.propagate = False
-    return redact
 
 
-def secrets_of(gateway: Gateway) -> Iterator[Secret]:
-    """Give the secrets of a gateway as they are now: plug-ins have read theirs, keys were replaced."""
-    yield from _secrets(gateway.settings)
-    for ring in gateway.parts.rings.values():
-        for slot in ring.slots:
-            yield from (key.secret for key in (slot.pending, slot.current, slot.previous) if key and key.secret)
+def hide(settings: Settings) -> None:
+    """Let no secret of a configuration show in what this process writes, wherever it is read."""
+    REDACT.follow(lambda: _secrets(settings), object)  # anew for each line: a plug-in may read one at any time
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(REDACT)
+
+
+def hide_all(gateway: Gateway) -> None:
+    """Let no secret of a gateway show, those that are replaced while it serves either."""
+    slots = [slot for ring in gateway.parts.rings.values() for slot in ring.slots]
+    REDACT.follow(
+        lambda: (*_secrets(gateway.settings), *(secret for slot in slots for secret in slot.secrets)),
+        lambda: sum(slot.offers for slot in slots),
+    )
 
 
 def _secrets(settings: Settings) -> Iterator[Secret]:

@@ -19,6 +19,7 @@ from ..asgi import is_loopback
 from ..config import Settings, load
 from ..errors import Forbidden, GatewayError, RequestError
 from ..gateway import Gateway
+from ._logging import hide
 
 __all__ = [
     "AsJSON",
@@ -54,6 +55,7 @@ def run_async(function: Callable[[], Awaitable[T]]) -> T:
 def settings_with_providers(config: Path | None, *, way_on: str = "run the same command with --sandbox") -> Settings:
     """Read settings, saying their warnings. Raises ConfigurationError when no provider is there."""
     settings = load(config)
+    hide(settings)
     for warning in settings.warnings:
         typer.echo(f"warning: {warning}", err=True)
     return settings.with_providers(way_on)

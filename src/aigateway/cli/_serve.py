@@ -13,8 +13,7 @@ import typer
 
 from ..config import Settings, load
 from ..errors import ConfigurationError, GatewayError, RequestError
-from ..secrets import Redact
-from ._logging import configure_logging, secrets_of
+from ._logging import configure_logging, hide_all
 from ._options import Config, UseSandbox, refuse_both, run_async, settings_with_providers, sorts_of_keys
 
 if TYPE_CHECKING:
@@ -45,11 +44,11 @@ def serve(
         return
     settings = settings_with_providers(config)
     listener = _listen(settings, host, port)
-    redact = configure_logging(settings)
+    configure_logging(settings)
     if workers > 1:
         _serve_many(config, settings, listener, workers)
     else:
-        server = _server(settings, redact)
+        server = _server(settings)
         _announce(settings, listener)
         server.run(sockets=[listener])
         _leave(server)
@@ -62,7 +61,8 @@ async def _serve_sandbox(host: str | None, port: int | None) -> None:
     async with Sandbox() as standins:
         settings = sandbox_settings(standins, os.environ)
         listener = _listen(settings, host, port)
-        server = _server(settings, configure_logging(settings))
+        configure_logging(settings)
+        server = _server(settings)
         _announce(settings, listener)
         typer.echo("Answers come from local stand-ins, not from the vendors:\n" + describe(standins), err=True)
         await server.serve(sockets=[listener])
@@ -86,7 +86,8 @@ def work(config: Path | None, listener: socket.socket) -> None:
     end_with_parent()
     try:
         settings = load(config)
-        _server(settings, configure_logging(settings)).run(sockets=[listener])
+        configure_logging(settings)
+        _server(settings).run(sockets=[listener])
     except KeyboardInterrupt:
         pass  # before the server was up; the parent ends us all
 
@@ -113,11 +114,11 @@ def _app(settings: Settings) -> App:
     return app
 
 
-def _server(settings: Settings, redact: Redact) -> Server:
+def _server(settings: Settings) -> Server:
     from ._server import Server
 
     app = _app(settings)
-    redact.follow(lambda: secrets_of(app.gateway))
+    hide_all(app.gateway)
     return Server(app, settings)
 
 

@@ -35,6 +35,7 @@ __all__ = [
 FROM_ENVIRONMENT = "the environment"
 # Characters held back where a route says `recovery = "hold"` and no number: a few sentences.
 HELD = 400
+PLACE = re.compile(r"[a-z][a-z0-9_]{1,15}:.", re.ASCII)
 URL = re.compile(r"(memory:$|file:.|[a-z][a-z0-9+.-]*://.)", re.ASCII)
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
@@ -66,7 +67,10 @@ SecretReference = Annotated[Secret, BeforeValidator(_read_secret)]
 def _as_moment(value: object) -> object:
     """Read a date or a time; without a zone it is UTC."""
     if isinstance(value, str):
-        value = datetime.fromisoformat(value)
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:  # whose words repeat what was written
+            raise ValueError("must be a date or a time, such as 2027-01-31") from None
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=UTC)
     return datetime.combine(value, time.min, UTC) if isinstance(value, date) else value
@@ -256,13 +260,19 @@ class TokenSettings(Table):
     scopes: list[ClientScope] = ["chat"]
 
 
+def _with_place(store: str) -> str:
+    if not PLACE.match(store):
+        raise ValueError('must be "file:PATH", or begin with a scheme a plug-in offers')
+    return store
+
+
 class CallerSettings(Table):
     """Who may ask over HTTP."""
 
     keys: list[CallerKey] = []
     weekly: WeeklySettings | None = None
     jwt: TokenSettings | None = None
-    store: str | None = None
+    store: Annotated[str, AfterValidator(_with_place)] | None = None
     roots: list[SecretReference] = []
     encrypt: bool = False
     proxies: Annotated[int, Field(ge=0, le=16)] = 0

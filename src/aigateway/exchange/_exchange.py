@@ -14,7 +14,7 @@ from typing import Protocol
 
 import anyio
 
-from ..errors import GatewayError, Kind, ProviderError, StreamInterrupted, WireError
+from ..errors import GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
 from ..secrets import Secret
 from ..types import Call, Chunk, Decision, Outcome, Reply, Step, Target, Timeouts, Usage
 from ._failures import BROKE, from_wire, placed
@@ -28,7 +28,10 @@ LOG = logging.getLogger("aigateway.exchange")
 # Closing must end even if a peer does not; giving a connection back is worth a moment only.
 CLOSING, FINISHING = 2.0, 0.25
 # What an exchange takes over from the one that goes on for it.
-TAKEN_OVER = ("target", "timer", "started", "_key", "_wait", "_source", "_open", "_ready", "_held", "_heard", "_paused")
+TAKEN_OVER = (
+    "target", "timer", "deadline", "drain", "started", "_key", "_wait", "_source", "_open", "_ready", "_held", "_heard",
+    "_paused",
+)  # fmt: skip  # a list of names
 NOT_TEXT = ("tool_calls", "refusal", "audio", "function_call")
 HOLDING = 16
 OnClose = Callable[[Outcome], Awaitable[None]]
@@ -201,7 +204,7 @@ class Exchange:
             return await self.timer.within(left, lambda: source.read(begun))
         except TimeoutError:
             what = "further content" if begun else "first content"
-            raise expired(self.deadline, self._io.clock.now(), what, limit) from None
+            raise expired(self.call.deadline, self._io.clock.now(), what, min(limit, self.timeouts.total)) from None
         except WireError as error:
             raise from_wire(error) from None
         except Broken as broken:
@@ -289,7 +292,8 @@ class Exchange:
         """Let go after a failure before content; the loops settle what they hold."""
         failed = error if isinstance(error, ProviderError) else None
         self.outcome = Outcome("failed" if failed else "cancelled", error=failed)
-        self.call.trace.steps.append(self._step(self.outcome))
+        if not isinstance(error, RequestError):  # nothing was sent then
+            self.call.trace.steps.append(self._step(self.outcome))
         await self._close_source()
 
     def _tell(self, outcome: Outcome) -> None:
@@ -376,6 +380,8 @@ def _without_role(chunk: Chunk) -> Chunk | None:
 def _is_text(chunk: Chunk) -> bool:
     """Tell whether a chunk holds nothing that could not be gone on from."""
     return all(
-        choice.get("index", 0) == 0 and not any((choice.get("delta") or {}).get(name) for name in NOT_TEXT)
+        choice.get("index", 0) == 0
+        and not choice.get("finish_reason")  # what has ended is not gone on with
+        and not any((choice.get("delta") or {}).get(name) for name in NOT_TEXT)
         for choice in chunk.body["choices"]
     )

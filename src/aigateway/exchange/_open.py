@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import TypeGuard, TypeVar, cast
 
 import anyio
@@ -76,13 +77,14 @@ async def _ask(exchange: Exchange, provider: Provider, request: HTTPRequest, io:
         response = await exchange.timer.within(left, lambda: io.transport.send(request, connect=connect))
         exchange.headers = response.headers
         if decoder is not None and 200 <= response.status < 300 and not _is_whole(response):
-            decoder.headers = response.headers
+            with suppress(AttributeError):  # a decoder of somebody's may have no room for them
+                decoder.headers = response.headers
             await exchange.follow(WireSource(response, decoder))
             return
         left = until - io.clock.now()
         reply = await _closing(response, exchange.timer, left, lambda: _whole(provider, asked, response, io))
     except TimeoutError:
-        raise expired(exchange.deadline, io.clock.now(), what, limit) from None
+        raise expired(exchange.call.deadline, io.clock.now(), what, min(limit, limits.total)) from None
     await _take(exchange, reply)
 
 
@@ -125,7 +127,7 @@ async def _ask_local(exchange: Exchange, provider: LocalProvider, io: IO) -> Non
     try:
         answer = await exchange.timer.within(max(0.0, min(limit, exchange.deadline - io.clock.now())), ask)
     except TimeoutError:
-        raise expired(exchange.deadline, io.clock.now(), "answer", limit) from None
+        raise expired(exchange.call.deadline, io.clock.now(), "answer", min(limit, limits.total)) from None
     if isinstance(answer, Reply):
         await _take(exchange, answer)
     elif asked.stream and hasattr(answer, "__anext__"):

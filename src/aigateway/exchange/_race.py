@@ -53,7 +53,7 @@ async def _keep(exchange: Exchange | None, won: list[Exchange], group: TaskGroup
     if exchange is None:
         return
     if won:
-        exchange.lost = True
+        exchange.lost, exchange.drain = True, 0.0  # whoever waits for the winner does not wait for this one
         await exchange.aclose()
         return
     won.append(exchange)

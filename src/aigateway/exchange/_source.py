@@ -144,9 +144,12 @@ class LocalSource:
             raise from_bug(error) from error
         if not isinstance(chunk, Chunk):
             raise ProviderError(Kind.PROTOCOL_ERROR, f"a provider in this process streamed {type(chunk).__name__}")
-        for choice in chunk.body["choices"]:
-            index = choice.get("index", 0)
-            self._choices[index] = bool(choice.get("finish_reason")) or self._choices.get(index, False)
+        try:
+            for choice in chunk.body["choices"]:
+                index = choice.get("index", 0)
+                self._choices[index] = bool(choice.get("finish_reason")) or self._choices.get(index, False)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise from_bug(error) from error
         self._usage = chunk.usage or self._usage
         return [chunk]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from ..errors import ProviderError
 from ..types import Call, Outcome
 
 __all__ = ["LogGuard", "json_line"]
@@ -46,6 +47,9 @@ def line_of(call: Call, outcome: Outcome) -> dict[str, Any]:
     steps = call.trace.steps
     # Who held the answer when the call ended; nobody, if it never reached content.
     answered = steps[-1] if steps and outcome.state != "failed" else None
+    if isinstance(outcome.error, ProviderError):  # it broke off; who was asked to go on after it held nothing
+        broke = f"{outcome.error.provider}/{outcome.error.model}"
+        answered = next((s for s in reversed(steps) if s.target == broke), answered) if answered else None
     line: dict[str, Any] = {
         "request_id": call.id,
         "caller": call.caller.name,
@@ -58,6 +62,8 @@ def line_of(call: Call, outcome: Outcome) -> dict[str, Any]:
         "failed": [f"{step.target}: {step.outcome}" for step in steps if step is not answered],
         "ms": round(outcome.seconds * 1000, 1),
     }
+    if call.trace.dropped:
+        line["not_asked"] = [f"{target}: {reason}" for target, reason in call.trace.dropped]
     if outcome.first_content is not None:
         line["first_content_ms"] = round(outcome.first_content * 1000, 1)
     if outcome.usage is not None:

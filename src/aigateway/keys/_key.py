@@ -49,6 +49,7 @@ class Slot:
         "heard",
         "in_use",
         "limits",
+        "offers",
         "pending",
         "previous",
         "trouble",
@@ -61,6 +62,7 @@ class Slot:
         self.previous: Key | None = None
         self.grace = grace
         self.in_use = self.uses = 0
+        self.offers = 0  # how often a new secret was found
         self.limits: Mapping[str, str] = {}  # the headers of the last answer,
         self.heard = -inf  # and when it came
         self.trouble = ""  # why the last key that was offered was refused
@@ -73,12 +75,19 @@ class Slot:
         """Tell whether its secret can change while we run."""
         return self._source is not None
 
+    @property
+    def secrets(self) -> list[Secret]:
+        """Give every secret it has to do with, those it put aside too."""
+        keys = (self.current, self.pending, self.previous)
+        return [secret for secret in (*(key and key.secret for key in keys), self._refused) if secret]
+
     def look(self, *, now: bool = False) -> bool:
         """Look whether the secret was replaced; what is new has to prove itself. True if there is something to try."""
         secret = self._source(now) if self._source else None
         if secret is None:
             return False
         self.trouble = ""
+        self.offers += 1
         if secret == self.current.secret:  # it may have been put back
             self.pending = None
             return False

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import inf
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,7 +26,8 @@ LOG = logging.getLogger("aigateway.keys")
 LOOKS = 1.0
 # How long the limits an answer named are believed.
 HEARD = 60.0
-NEVER = inf
+# Seconds a caller is told to stay away where waiting does not help; the longest wait there is.
+LONG = 86_400.0
 
 
 class Wanted:
@@ -80,7 +80,7 @@ class Lease:
     ) -> bool:
         if error is None:  # content is in hand: the key works
             self._let_go()
-            self._leases.ring.answered(self.slot, self.key, self._leases.wanted.model)
+            self._leases.ring.answered(self.slot, self.key, self._leases.wanted)
             return False
         if not isinstance(error, ProviderError):
             self.settle(Outcome("cancelled"))
@@ -111,6 +111,11 @@ class Leases:
                 self._tried.add(key.id)
                 yield Lease(self, slot, key)
 
+    @property
+    def has_failed(self) -> bool:
+        """Tell whether a key was tried and failed."""
+        return self._error is not None
+
     def may_go_on(self, key: Key, error: ProviderError) -> bool:
         """Note a failure; tell whether another key may be tried."""
         self._error = error
@@ -120,7 +125,14 @@ class Leases:
 
     def exhausted(self) -> ProviderError:
         """Give what to raise when no key was kept: the last key's reason."""
-        return self._error or ProviderError(Kind.RATE_LIMIT, "every key of this provider is resting or in use")
+        if self._error is not None:
+            return self._error
+        keys = [key for slot in self._slots for key in slot.keys(self.ring.wall())]
+        if all(self.ring.barred(key, self.wanted.model) for key in keys):
+            none = ProviderError(Kind.PERMISSION, "no key of this provider may be used for this model")
+        else:
+            none = ProviderError(Kind.RATE_LIMIT, "every key of this provider is resting or in use")
+        return none.at(self.ring.provider, self.wanted.model)
 
     def _next(self, slot: Slot) -> Key | None:
         """Find the best key of a slot that was not tried yet; a new one may have come in meanwhile."""
@@ -156,6 +168,7 @@ class Ring:
         self._rotation = rotation or RoundRobin()
         self._needs = getattr(self._rotation, "needs", frozenset[str]())
         self._count = 0
+        self._fails = False
         self._plain = all(
             not s.is_watched and s.current == Key(s.current.secret, s.current.quota_group) for s in self.slots
         )
@@ -174,8 +187,7 @@ class Ring:
 
     def leases(self, wanted: Wanted) -> Leases:
         """Give leases, in the order of the rotation."""
-        if self._watched and self.now() - self._looked >= LOOKS:
-            self.look()
+        self._watch()
         return Leases(self, self.slots if len(self.slots) == 1 else self._ordered(wanted), wanted)
 
     def look(self, *, now: bool = False) -> int:
@@ -185,6 +197,7 @@ class Ring:
 
     def rest(self, model: str) -> Rest | None:
         """Give what keeps all keys from being used for a model; the rest that ends first."""
+        self._watch()  # a key that was refused may have been replaced since
         if not self.rests and self._plain:
             return None
         found = [self._rest_of(slot, model) for slot in self.slots]
@@ -197,6 +210,10 @@ class Ring:
             return len(self.slots)
         return sum(self._rest_of(slot, model) is None for slot in self.slots)
 
+    def _watch(self) -> None:
+        if self._watched and self.now() - self._looked >= LOOKS:
+            self.look()
+
     def _rest_of(self, slot: Slot, model: str) -> Rest | None:
         """Give what keeps every key of a slot from being used; a new one and the one before may do."""
         found = [self.why_not(slot, key, model) for key in slot.keys(self.wall())]
@@ -208,12 +225,16 @@ class Ring:
         group, provider = key.quota_group, self.provider
         return of_key(provider, key.id), of_group(provider, group), of_group(provider, group, model)
 
+    def barred(self, key: Key, model: str) -> Kind | None:
+        """Say why a key can never be used for a model, whatever is tried: it is for others, or has expired."""
+        if key.models and not any(_matches(model, pattern) for pattern in key.models):
+            return Kind.PERMISSION
+        return Kind.AUTH if key.ends <= self.wall() else None
+
     def why_not(self, slot: Slot, key: Key, model: str, *, forced: bool = False) -> Rest | None:
         """Give what keeps a key from being used for a model now; `forced` asks of its limits only, not its rests."""
-        if key.models and not any(_matches(model, pattern) for pattern in key.models):
-            return Rest(NEVER, "disabled", Kind.PERMISSION)
-        if key.ends <= self.wall():
-            return Rest(NEVER, "disabled", Kind.AUTH)
+        if kind := self.barred(key, model):
+            return Rest(self.now() + LONG, "disabled", kind)
         if key.concurrency and slot.in_use >= key.concurrency:
             return Rest(self.now() + 0.1, "cooldown", Kind.RATE_LIMIT)
         if forced or not self.rests:
@@ -243,15 +264,15 @@ class Ring:
             name = account_for_model if error.kind is Kind.RATE_LIMIT and remedy.scope is Scope.QUOTA_GROUP else whole
             self.rests.put(name, remedy.rest, error.kind, now, wait=error.retry_after)
 
-    def answered(self, slot: Slot, key: Key, model: str) -> None:
+    def answered(self, slot: Slot, key: Key, wanted: Wanted) -> None:
         """Note that a key works."""
         if key == slot.pending:
             LOG.info("the new key %s of %s works and is in force", key.id, self.provider)
             slot.accept(key, self.wall())
         if self.rests:
             now = self.now()
-            for name in self.names(key, model):
-                self.rests.answered(name, now)
+            for name in self.names(key, wanted.model):
+                self.rests.answered(name, now, knocked=wanted.forced)
 
     def listing(self) -> list[dict[str, Any]]:
         """Tell about every key: what it is, whether it rests, how much it is used; no secret shows."""
@@ -286,7 +307,9 @@ class Ring:
         try:
             order = [view.key for view in self._rotation.order(views, turn)]
         except Exception as error:  # somebody's plug-in; no request is lost for it
-            LOG.warning("the rotation of %s failed (%s); its keys take turns", self.provider, type(error).__name__)
+            if not self._fails:
+                LOG.warning("the rotation of %s failed (%s); its keys take turns", self.provider, type(error).__name__)
+            self._fails = True
             order = [view.key for view in RoundRobin().order(views, turn)]
         place = {id(key): at for at, key in enumerate(reversed(order))}  # what it left out comes last
         return sorted(self.slots, key=lambda slot: -place.get(id(slot.current), -1))

@@ -102,6 +102,7 @@ def _reset(headers: Mapping[str, str], since: float) -> float | None:
     """Read the reset of each dimension with nothing left; the longest of them."""
     waits = []
     for name, left in headers.items():
+        name = name.lower()  # one of the doors keeps them as they were written
         if name.startswith("x-ratelimit-remaining") and left.strip() == "0":
             waits.append(_from_header(headers.get(name.replace("remaining", "reset", 1), ""), since))
     return max((wait for wait in waits if wait is not None), default=None)

@@ -8,6 +8,7 @@ attempt; it never sleeps, the caller waits `attempt.wait` and then looks whether
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import inf, isfinite
 from types import TracebackType
 from typing import Self
 
@@ -59,6 +60,12 @@ class Attempt:
         """Tell whether it may begin; after a wait others may have been quicker."""
         return self.forced or not self.wait or self._attempts.rest(self.target) is None
 
+    def give_back(self) -> None:
+        """Take back what was paid for a call that was never made."""
+        if self._paid:
+            self._attempts.health.budgets[self.target.provider].refund(self._paid)
+            self._paid = 0.0
+
     def settle(self, outcome: Outcome) -> None:
         """Report how the answer that came of it ended."""
         attempts = self._attempts
@@ -75,7 +82,7 @@ class Attempt:
         if error is None:  # whoever holds the answer settles
             now, stream = self._attempts.now(), self._attempts.call.request.stream
             health, seconds = self._attempts.health, now - self._began
-            health.commit(self.target, now, seconds=seconds, stream=stream, probe=self._probe)
+            health.commit(self.target, now, seconds=seconds, stream=stream, probe=self._probe, knocked=self.forced)
             self._probe = False
             return False
         if not isinstance(error, ProviderError):
@@ -142,8 +149,6 @@ class Attempts:
 
     def rest(self, target: Target) -> Rest | None:
         """Give what keeps a target from being asked now, its keys included."""
-        if not self.health.memory.rests:
-            return None
         now = self.now()
         rests = (self.health.rest(target, now), self._keys_rest(target, now))
         rest = max(filter(None, rests), default=None)
@@ -188,8 +193,7 @@ class Attempts:
             attempt = Attempt(self, candidate, wait, paid=paid)
             yield attempt
             if attempt.error is None:  # it was not due any more
-                if paid:
-                    self.health.budgets[candidate.target.provider].refund(paid)
+                attempt.give_back()
                 wait = self._ready(candidate)
                 continue
             self._asked.add(candidate.target)
@@ -288,17 +292,27 @@ class Attempts:
     def _wait_for(self, candidate: Candidate, wait: float) -> Iterator[Attempt]:
         """Give an attempt for when a target is back."""
         self._undrop(candidate)
-        attempt = Attempt(self, candidate, wait)
+        paid = self._price(candidate.target) if candidate.target.provider in self._called else 0.0
+        if paid and not self.health.budgets[candidate.target.provider].take(paid):
+            self._drop(candidate, f"the retry budget of {candidate.target.provider} is spent")
+            self._over = True
+            return
+        attempt = Attempt(self, candidate, wait, paid=paid)
         yield attempt
-        if attempt.error is not None:
+        if attempt.error is None:
+            attempt.give_back()
+        else:
             self._asked.add(candidate.target)
             self._over = attempt.error.remedy.other_target == "no"
 
     def _knock(self, candidate: Candidate, rest: Rest) -> Iterator[Attempt]:
         """Ask one target past its rest, if nobody was asked for a while: there is no other."""
+        if rest.until == inf:
+            return  # no key may be used for it at all: there is nothing to knock with
         if not self._asked and self._within_bounds(0.0) and self.health.knock(candidate.target, rest, self.now()):
             self._undrop(candidate)
             yield Attempt(self, candidate, 0.0, forced=True)
+            self._asked.add(candidate.target)
 
     def _is_untried(self, candidate: Candidate) -> bool:
         tried = candidate.target in self._asked
@@ -323,14 +337,16 @@ class Attempts:
             return None
         now = self.now()
         kind = Kind(rest.kind) if rest.kind in KINDS else Kind.OVERLOADED  # another process may know more kinds
-        error = ProviderError(kind, _rests(rest, now), remedy=RESTS, retry_after=rest.until - now)
+        wait = rest.until - now if isfinite(rest.until) else None
+        error = ProviderError(kind, _rests(rest, now), remedy=RESTS, retry_after=wait)
         return error.at(target.provider, target.model)
 
-    def _first_back(self, named: float | None) -> float:
+    def _first_back(self, named: float | None) -> float | None:
         """Say in how many seconds the first target can be asked again."""
-        rests = [self.rest(c.target) for c in self._candidates]
-        back = min((rest.until - self.now() if rest else 1.0 for rest in rests), default=1.0)
-        return max(back, SOONEST) if named is None else max(named, SOONEST)
+        now, rests = self.now(), [self.rest(c.target) for c in self._candidates]
+        waits = [rest.until - now if rest else 1.0 if named is None else named for rest in rests]
+        back = min(filter(isfinite, waits), default=None)
+        return None if back is None else max(back, SOONEST)
 
     def _drop(self, candidate: Candidate, reason: str) -> None:
         self.call.trace.dropped.append((str(candidate.target), reason))
@@ -345,6 +361,8 @@ def _is_at(candidate: Candidate, error: ProviderError) -> bool:
 
 
 def _rests(rest: Rest, now: float) -> str:
+    if rest.until == inf:
+        return f"none of its keys may be used for it ({rest.kind})"
     return f"it rests for {rest.until - now:.1f} s more, after {rest.kind}"
 
 

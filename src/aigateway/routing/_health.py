@@ -76,7 +76,9 @@ class Health:
             self._knocked[_names(target)[0]] = now
         return any(claims)
 
-    def commit(self, target: Target, now: float, *, seconds: float, stream: bool, probe: bool) -> None:
+    def commit(
+        self, target: Target, now: float, *, seconds: float, stream: bool, probe: bool, knocked: bool = False
+    ) -> None:
         """Note that an answer has begun, which ends a probation; long before the stream does."""
         self.memory.timed(target, seconds, stream=stream, now=now)
         rests = self.memory.rests
@@ -84,7 +86,7 @@ class Health:
             for name in _names(target):
                 if probe:
                     rests.release(name)
-                rests.answered(name, now)
+                rests.answered(name, now, knocked=knocked)
 
     def end(self, target: Target, outcome: Outcome, now: float, *, paid: float = 0.0, probe: bool = False) -> None:
         """Note how a call ended, and let what failed rest."""
@@ -110,9 +112,12 @@ class Health:
             return None
         return self.memory.usual(target, hedge.quantile, stream=stream)
 
-    def hedged(self) -> None:
-        """Count a call that was made besides another one."""
+    def hedged(self) -> bool:
+        """Count a call that is made besides another one; False when no share is left."""
+        if self._hedges < 1.0:
+            return False
         self._hedges -= 1.0
+        return True
 
     def _failed(self, target: Target, error: ProviderError, now: float) -> None:
         remedy, rests = error.remedy, self.memory.rests
@@ -120,9 +125,11 @@ class Health:
             name = of_provider(target.provider) if remedy.scope is Scope.PROVIDER else _names(target)[0]
             rests.put(name, remedy.rest, error.kind, now, wait=error.retry_after)
         elif error.kind in FAULTS:
-            name = of_model(target.provider, target.model)
-            if self._breaker(target).failed(now) or rests.on_probation(name, now):
-                rests.put(name, "open", error.kind, now)
+            model, provider = _names(target)
+            if self._breaker(target).failed(now) or rests.on_probation(model, now):
+                rests.put(model, "open", error.kind, now)
+            if rests.on_probation(provider, now):
+                rests.put(provider, "open", error.kind, now)
 
     def _breaker(self, target: Target) -> Breaker:
         name = (target.provider, target.model)

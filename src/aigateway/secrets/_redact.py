@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable
-from math import inf
 
 from ._secret import KEYLIKE, Secret
 
@@ -19,14 +17,13 @@ class Redact(logging.Filter):
 
     def __init__(self, known: Iterable[Secret] = ()) -> None:
         super().__init__()
-        self._first = tuple(known)
-        self._more: Callable[[], Iterable[Secret]] = tuple
+        first = tuple(known)
         self._known: list[str] = []
-        self._until = -inf
+        self.follow(lambda: first)
 
-    def follow(self, more: Callable[[], Iterable[Secret]]) -> None:
-        """Take out what `more` gives, too: secrets that are read later, or replaced; it is asked once a second."""
-        self._more, self._until = more, -inf
+    def follow(self, known: Callable[[], Iterable[Secret]], changes: Callable[[], object] = int) -> None:
+        """Take out what `known` gives from now on; it is asked again when `changes` gives something else."""
+        self._source, self._changes, self._seen = known, changes, object()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record through, cleaned."""
@@ -40,10 +37,11 @@ class Redact(logging.Filter):
 
     def clean(self, text: str) -> str:
         """Give a text without keys; the same object where there was none."""
-        now = time.monotonic()
-        if now >= self._until:
-            found = {secret.reveal() for secret in (*self._first, *self._more())}
-            self._known, self._until = sorted((word for word in found if len(word) >= SHORTEST), key=len)[::-1], now + 1
+        seen = self._changes()
+        if seen != self._seen:
+            found = {secret.reveal() for secret in self._source()}
+            self._known = sorted((word for word in found if len(word) >= SHORTEST), key=len, reverse=True)
+            self._seen = seen
         for value in self._known:
             if value in text:
                 text = text.replace(value, "***")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterator
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Never
+from urllib.parse import quote_from_bytes
 
 __all__ = ["Elsewhere", "Secret", "mask"]
 
@@ -88,6 +91,8 @@ class Elsewhere(Secret):
         self._id = ""
 
 
+# Characters of a key that are too many to be shown: they would do to find it in a list.
+CUT = 20
 # Shapes of the keys vendors and this gateway issue, and whatever follows "Bearer".
 KEYLIKE = re.compile(
     r"(?i:bearer\s+)\S+|\b(?:sk|gsk|cpk|rk|pk|gw)[-_][A-Za-z0-9_\-*.]{6,}|\beyJ[A-Za-z0-9_\-.]{16,}|\borg[-_][A-Za-z0-9]{6,}"
@@ -95,10 +100,21 @@ KEYLIKE = re.compile(
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
+def _forms(value: str) -> Iterator[str]:
+    """Give a secret as it stands in a text: as it is, in a URL, in base 64, cut."""
+    raw = value.encode("utf-8", "surrogatepass")
+    yield value
+    yield from {quote_from_bytes(raw), quote_from_bytes(raw, safe="")} - {value}
+    yield from {encode(raw).decode("ascii").rstrip("=") for encode in (b64encode, urlsafe_b64encode)}
+    if len(value) > CUT:
+        yield value[:CUT]
+
+
 def mask(text: str, *known: Secret | None, limit: int = 256) -> str:
     """Make a vendor's text safe to show: known secrets and key-like words out, one line, bounded."""
     for secret in known:
         if secret:
-            text = text.replace(secret.reveal(), "***")
+            for form in _forms(secret.reveal()):
+                text = text.replace(form, "***")
     text = CONTROL.sub(" ", KEYLIKE.sub("***", text[: 16 * limit])).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -18,6 +18,8 @@ __all__ = ["FileMirror"]
 LOG = logging.getLogger("aigateway.state")
 # Seconds between two looks at the file; what changes here is written at once, by a thread of its own.
 LOOKS = 0.5
+# A little more than the day that is the longest wait: what ends later was written by a wrong clock.
+LONGEST = 90_000.0
 STATES = frozenset[str](get_args(State))
 
 
@@ -96,7 +98,7 @@ class FileMirror:
             self._fault = ""
 
     def _write(self, data: dict[str, Any], changes: Mapping[Name, Rest | None]) -> None:
-        kept = {name: rest for name, rest in _read(data).items() if rest.until > self._wall()}
+        kept = {name: rest for name, rest in _read(data).items() if 0 < rest.until - self._wall() <= LONGEST}
         for name, rest in changes.items():
             before = kept.pop(name, None)
             if rest is not None and rest.until > self._wall():
@@ -114,7 +116,7 @@ class FileMirror:
         self._learned, found = data, _read(data)
         for name, rest in found.items():
             left = rest.until - self._wall()
-            if left > 0 and self._seen.get(name) != rest.until:
+            if 0 < left <= LONGEST and self._seen.get(name) != rest.until:
                 rests.learn(Change(name, "rest", rest._replace(until=left)))
         for name, until in self._seen.items():
             if name not in found and until > self._wall():  # else it was not cleared: it is over

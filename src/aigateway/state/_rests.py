@@ -108,6 +108,7 @@ class Rests:
         self._limit = limit
         self._rests: dict[Name, Rest] = {}
         self._claims: dict[Name, float] = {}
+        self._ours: set[Name] = set()  # claims of this process, which no other one gives back
         self._heard: deque[tuple[float, Change]] = deque(maxlen=4 * limit)  # when, by `now`
 
     def __bool__(self) -> bool:
@@ -147,6 +148,7 @@ class Rests:
         if not self.on_probation(name, now):
             return False
         self._claims[name] = now + CLAIMED
+        self._ours.add(name)
         if self.tell:
             self.tell(Change(name, "claim", seconds=CLAIMED))
         return True
@@ -158,14 +160,20 @@ class Rests:
 
     def release(self, name: Name) -> None:
         """Give a claim back."""
+        self._ours.discard(name)
         if self._claims.pop(name, None) is not None and self.tell:
             self.tell(Change(name, "release"))
 
-    def answered(self, name: Name, now: float) -> None:
-        """Note an answer: it ends a probation, one proof at a time, and the row of rests."""
+    def answered(self, name: Name, now: float, *, knocked: bool = False) -> None:
+        """Note an answer: it ends a probation, one proof at a time, and the row of rests.
+
+        `knocked` says that it was asked past its rest, which the answer ends.
+        """
         rest = self._rests.get(name)
-        if rest is None or now < rest.until:
+        if rest is None or (now < rest.until and not knocked):
             return  # an answer to what was asked before it rested
+        if now < rest.until:
+            rest = self._set(name, rest._replace(until=now), now)
         if rest.proofs > 1:
             self._rests[name] = rest._replace(proofs=rest.proofs - 1)
         elif rest.state == "open" and rest.proofs:
@@ -177,6 +185,13 @@ class Rests:
         """Forget a rest, as a person says who has mended it."""
         if name in self._rests:
             self._drop(name)
+
+    def clear_all(self, provider: str) -> int:
+        """Forget every rest of a provider; give how many there were."""
+        names = [name for name in self._rests if name[1] == provider]
+        for name in names:
+            self._drop(name)
+        return len(names)
 
     def learn(self, change: Change) -> None:
         """Take a change from another process; safe from any thread."""
@@ -224,6 +239,8 @@ class Rests:
             if change.what == "claim":
                 if change.name in self._rests:
                     self._claims[change.name] = now + change.seconds
+                continue
+            if change.what == "release" and change.name in self._ours:
                 continue
             self._claims.pop(change.name, None)
             if change.what == "clear":
