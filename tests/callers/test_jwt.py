@@ -291,7 +291,7 @@ def test_long_names_with_the_same_beginning_are_two_callers() -> None:
 @pytest.mark.parametrize(
     ("said", "scopes"),
     [
-        ({}, {"chat", "admin"}),
+        ({"scope": "chat"}, {"chat"}),
         ({}, {"chat"}),  # nobody becomes an operator by saying nothing
         ({"scope": "admin chat openid"}, {"chat", "admin"}),
         ({"scope": ["chat", "root"]}, {"chat"}),

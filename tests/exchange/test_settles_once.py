@@ -19,7 +19,7 @@ from aigateway.errors import GatewayError, Kind, StreamInterrupted
 from aigateway.keys import Lease
 from aigateway.plugins import GuardRecord, ProviderRecord, Registry, hookimpl
 from aigateway.providers import Dialect
-from aigateway.routing._failover import Attempt
+from aigateway.routing import Attempt
 from aigateway.state import of_group, of_key, of_model, of_provider
 from aigateway.transport import HTTPResponse
 from aigateway.types import Call, HTTPRequest, Outcome
@@ -111,7 +111,8 @@ class Vendors:
     @hookimpl
     def aigateway_providers(self) -> list[ProviderRecord]:
         """Offer two vendors who count on after a client has left."""
-        able = type("Able", (Plain,), {"dialect": Dialect("https://api.example.com", prefill=True), "cancel_stops_billing": 0})
+        dialect = Dialect("https://api.example.com", prefill=True)
+        able = type("Able", (Plain,), {"dialect": dialect, "cancel_stops_billing": False})
         return [ProviderRecord(name, able, needs_key=False) for name in "ab"]
 
     @hookimpl
