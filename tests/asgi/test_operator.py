@@ -11,8 +11,9 @@ import pytest
 from aigateway.asgi._app import ROUTES
 from aigateway.callers import WeeklyKeys
 from aigateway.secrets import Secret
+from aigateway.state import of_key
 
-from .test_client_keys import ROOT, World, root, static
+from .test_client_keys import ROOT, Answer, World, root, static
 
 CALLER, ADMIN = "static-key-0123456789", "admin-key-0123456789"
 KEYS = [static(), static("operator", ADMIN, scopes=["admin"])]
@@ -207,3 +208,19 @@ def test_vendor_keys_are_listed() -> None:
 def test_reload() -> None:
     """An operator's look at the files says how many were replaced: none here."""
     assert {"replaced": 0} == json.loads(World(TABLE).with_key(ADMIN, path="/admin/keys/reload").text)
+
+
+def test_rests_are_cleared() -> None:
+    """An operator who has mended a provider says so, and what rested there is asked at once."""
+    world = World(TABLE)
+    rests = world.gateway.memory.rests
+    for provider in "ab":
+        rests.put(of_key(provider, "key-123456"), "disabled", "auth", world.clock.at)
+
+    def clear(query: str = "") -> Answer:
+        return world.with_key(ADMIN, path="/admin/rests/clear", query=query)
+
+    assert 404 == clear("provider=nobody").status
+    assert {"cleared": 1} == clear("provider=a").body
+    assert {"cleared": 1} == clear().body
+    assert {"cleared": 0} == clear().body

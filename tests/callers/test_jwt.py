@@ -291,8 +291,8 @@ def test_long_names_with_the_same_beginning_are_two_callers() -> None:
 @pytest.mark.parametrize(
     ("said", "scopes"),
     [
-        ({}, {"chat", "admin"}),
         ({"scope": "chat"}, {"chat"}),
+        ({}, {"chat"}),  # nobody becomes an operator by saying nothing
         ({"scope": "admin chat openid"}, {"chat", "admin"}),
         ({"scope": ["chat", "root"]}, {"chat"}),
         ({"scopes": ["chat"]}, {"chat"}),
@@ -307,7 +307,7 @@ def test_long_names_with_the_same_beginning_are_two_callers() -> None:
     ],
 )
 def test_scopes_are_narrowed(said: dict[str, Any], scopes: set[str]) -> None:
-    """Never more than is configured; saying nothing means all of that."""
+    """Never more than is configured; saying nothing means all of that but the operator's."""
     caller = who(shared(scopes=frozenset({"chat", "admin"})), signed({**SAYS, **said}))
 
     assert caller is not None

@@ -246,7 +246,7 @@ def test_ask_a_server(run: Run, start: Start, write: Write, vendor: Vendor, secr
     assert [0, 0, 0, 0] == [done.returncode for done in (listed, slashed, nothing, reloaded)]
     assert "v" == json.loads(listed.stdout)["keys"][0]["provider"]
     assert {"replaced": 1} == json.loads(reloaded.stdout)
-    assert "0 key(s)" in nothing.stdout
+    assert "0 new key(s)" in nothing.stdout
     assert [4] * 4 == [done.returncode for done in refused]
     assert all("AI_GATEWAY_ADMIN_API_KEY" in done.stderr and "" == done.stdout for done in refused)
     assert all(map(silent, (listed, slashed, nothing, reloaded, *refused)))

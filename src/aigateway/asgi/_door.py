@@ -14,7 +14,7 @@ from ._incoming import Incoming
 __all__ = ["Door", "is_loopback"]
 
 LOCAL = Caller("local", frozenset({"chat", "admin"}))
-FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 IN_URL = ("api_key=", "api-key=", "apikey=", "key=", "token=", "access_token=")
 
 
@@ -61,12 +61,7 @@ class Door:
                 "this gateway has no client keys and the request came through a proxy. Configure [[callers.keys]]."
             )
         host = _host(f"//{request.headers.get('host', 'localhost')}")
-        if (
-            client is not None
-            and client[0] != "testclient"
-            and not is_loopback(host)
-            and not host.endswith(".localhost")
-        ):
+        if (client is None or client[0] != "testclient") and not is_loopback(host) and not host.endswith(".localhost"):
             raise Forbidden(
                 "this gateway has no client keys, so it answers to this machine's names only (localhost, 127.0.0.1)."
             )

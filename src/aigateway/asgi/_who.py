@@ -8,6 +8,8 @@ from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
+import anyio
+
 from ..callers import (
     Callers,
     CallerStore,
@@ -27,7 +29,7 @@ from ..callers import (
     parse_jwks,
 )
 from ..config import CallerKey, Settings, TokenSettings
-from ..errors import ConfigurationError, GatewayError
+from ..errors import ConfigurationError, GatewayError, Refusal
 from ..gateway import Gateway
 from ..parts import offered
 from ..secrets import Secret, place, root
@@ -37,8 +39,9 @@ __all__ = ["Inside", "RemoteTokens", "Who", "file_store", "weekly_keys"]
 
 LOG = logging.getLogger("aigateway.callers")
 Fetch = Callable[[str], Awaitable[bytes]]
-# Seconds before a JWKS is fetched again, whether the last time worked or not.
-FETCHED_ANEW = 60.0
+# Seconds before a JWKS is fetched again for a key that is not in it, while there is none, and in any case: a key that
+# was withdrawn must end.
+FETCHED_ANEW, FETCHED_AT_ALL, OUTDATED = 10.0, 1.0, 600.0
 
 
 class Inside(NamedTuple):
@@ -125,16 +128,33 @@ class RemoteTokens(Tokens):
         self._clock = clock
         self._fetch = fetch
         self._fetched = -inf
+        self._is_read = False
+        self._fetching = anyio.Lock()
 
     async def find(self, key: str, at: float) -> Grant | None:
-        """Give what a token allows; a place that cannot be reached leaves the keys that are known."""
-        if not self.knows(key) and self._clock.now() - self._fetched >= FETCHED_ANEW:
-            self._fetched = self._clock.now()
-            try:
-                self.load(parse_jwks(await self._fetch(self._url)))
-            except GatewayError as error:
-                LOG.warning("the public keys of callers.jwt cannot be read: %s", error.message)
+        """Give what a token allows; a place that cannot be reached leaves the keys that are known.
+
+        Raises Refusal while there are none: that is not the caller's fault.
+        """
+        if self._is_due(key) and not (self.knows(key) and self._fetching.statistics().locked):
+            async with self._fetching:  # whoever comes meanwhile waits for it, too
+                if self._is_due(key):
+                    await self._read()
+        if not self._is_read:
+            raise Refusal("tokens cannot be checked just now. Try again.", status=503, code="unavailable")
         return await super().find(key, at)
+
+    def _is_due(self, key: str) -> bool:
+        age = self._clock.now() - self._fetched
+        return age >= (OUTDATED if self.knows(key) else FETCHED_ANEW if self._is_read else FETCHED_AT_ALL)
+
+    async def _read(self) -> None:
+        try:
+            self.load(parse_jwks(await self._fetch(self._url)))
+            self._is_read = True
+        except GatewayError as error:
+            LOG.warning("the public keys of callers.jwt cannot be read: %s", error.message)
+        self._fetched = self._clock.now()
 
 
 def _tokens(table: TokenSettings, settings: Settings, clock: Clock, fetch: Fetch) -> Tokens:
@@ -145,6 +165,10 @@ def _tokens(table: TokenSettings, settings: Settings, clock: Clock, fetch: Fetch
             return Tokens(claims, secret=secret)
         if table.secret is not None:
             raise ConfigurationError("callers.jwt takes a secret or a jwks, not both.")
+        if table.audience is None:
+            raise ConfigurationError(
+                "callers.jwt.jwks needs an audience: the same keys sign the tokens of other applications."
+            )
         kind, _, path = table.jwks.partition(":")
         if kind == "https":
             return RemoteTokens(claims, table.jwks, clock, fetch)

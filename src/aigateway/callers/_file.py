@@ -76,7 +76,8 @@ class FileStore:
     async def moved(self, old: str, new: str) -> None:
         """Keep a key under its new digest."""
         try:
-            self._change(lambda entries: [e.update(digest=new) for e in entries if e["digest"] == old])
+            # the event loop waits for nobody: it is moved the next time
+            self._change(lambda entries: [e.update(digest=new) for e in entries if e["digest"] == old], patience=0.0)
         except ConfigurationError as error:  # it is still found under the old one
             LOG.warning("a client key stays under its old root secret: %s", error.message)
 
@@ -104,7 +105,9 @@ class FileStore:
             key = new_key(old["environment"])
             allows = {what: old[what] for what in LISTS}
             entries.append(_entry(old["name"], key, self._peppers, at=at, ends=old["ends"], **allows))
-            old["ends"] = min(at + grace, inf if old["ends"] is None else old["ends"])
+            for entry in entries[:-1]:  # those of earlier rotations, too
+                if entry["name"] == old["name"] and _lives(entry, at):
+                    entry["ends"] = min(at + grace, inf if entry["ends"] is None else entry["ends"])
             made.append(key)
 
         self._change(turn)
@@ -128,14 +131,14 @@ class FileStore:
 
     # -- the file -------------------------------------------------------------------------------
 
-    def _change(self, function: Callable[[list[Entry]], object]) -> None:
+    def _change(self, function: Callable[[list[Entry]], object], *, patience: float = 10.0) -> None:
         def change(data: dict[str, Any]) -> None:
             entries = self._entries(data)
             function(entries)
             data.clear()
             data.update(version=VERSION, keys=[self._sealed(entry) for entry in entries])
 
-        self._document.change(change)
+        self._document.change(change, patience=patience)
         self._read()
 
     def _read(self) -> None:

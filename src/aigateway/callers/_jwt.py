@@ -104,8 +104,8 @@ class Tokens:
             return None
 
     def _scopes(self, said: Mapping[str, Any]) -> frozenset[str]:
-        """Give what is configured, or the part of it that is asked for."""
-        asked = said.get("scope", said.get("scopes", list(self._claims.scopes)))
+        """Give the part of what is configured that is asked for; who asks for nothing is no operator."""
+        asked = said.get("scope", said.get("scopes", list(self._claims.scopes - {"admin"})))
         return self._claims.scopes.intersection(asked.split() if isinstance(asked, str) else asked)
 
     def _decoded(self, key: str) -> Mapping[str, Any]:

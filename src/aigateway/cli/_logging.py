@@ -86,9 +86,10 @@ def hide_all(gateway: Gateway) -> None:
 
 def _secrets(settings: Settings) -> Iterator[Secret]:
     """Give every secret of the configuration."""
-    password = urlsplit(settings.state.url.reveal()).password
-    if password:
-        yield from (Secret(password), Secret(unquote(password)))
+    for url in (settings.state.url.reveal(), settings.callers.store or ""):
+        password = urlsplit(url).password
+        if password:
+            yield from (Secret(password), Secret(unquote(password)))
     for provider in settings.providers.values():
         yield from (key.secret for key in provider.keys)
     callers = settings.callers

@@ -66,7 +66,8 @@ def sorts_of_keys(settings: Settings) -> list[str]:
     callers = settings.callers
     words = [f"{len(callers.keys)} written down"] if callers.keys else []
     if callers.store:
-        words.append(f"those in {callers.store}")
+        kind = callers.store.partition(":")[0]
+        words.append(f"those in {callers.store if kind == 'file' else kind}")  # a URL may hold a password
     if callers.weekly:
         words.append(f"weekly ones of {', '.join(callers.weekly.clients)}")
     if callers.jwt:

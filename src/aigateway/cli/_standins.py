@@ -23,8 +23,8 @@ def sandbox_settings(sandbox: Sandbox, environ: Mapping[str, str] | None = None)
     """
     environ = environ or {}
     data = _tables(sandbox)
-    apply_roots(data, environ)
     warnings = apply_environment(data, environ)
+    apply_roots(data, environ)
     return as_sandbox(parse(data, Context(environ), warnings))
 
 

@@ -42,6 +42,8 @@ def apply_roots(data: dict[str, Any], environ: Mapping[str, str]) -> None:
     callers = {name: value for variable, (name, value) in ROOTS.items() if environ.get(variable)}
     if callers:
         data["callers"] = {**callers, **data.get("callers", {})}
+    if environ.get("ADMIN_API_KEY") and not environ.get(PREFIX + "ADMIN_API_KEY"):
+        _add_caller(data, *CALLERS["ADMIN_API_KEY"], "ADMIN_API_KEY")
 
 
 def apply_environment(data: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
@@ -67,8 +69,6 @@ def apply_environment(data: dict[str, Any], environ: Mapping[str, str]) -> list[
             raise _unknown(variable)
     if environ.get("REDIS_URL"):
         warnings += _share_state(data)
-    if environ.get("ADMIN_API_KEY") and not environ.get(PREFIX + "ADMIN_API_KEY"):
-        _add_caller(data, *CALLERS["ADMIN_API_KEY"], "ADMIN_API_KEY")
     return warnings
 
 

@@ -69,8 +69,8 @@ def with_guard(settings: Settings, name: str) -> Settings:
 def environment_settings(environ: Mapping[str, str]) -> Settings:
     """Build settings from environment variables alone."""
     data = environment_only(environ)
-    apply_roots(data, environ)
     warnings = apply_environment(data, environ)
+    apply_roots(data, environ)
     return parse(data, Context(environ, None, FROM_ENVIRONMENT), warnings)
 
 

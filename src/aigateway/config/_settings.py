@@ -266,13 +266,18 @@ def _with_place(store: str) -> str:
     return store
 
 
+Place = Annotated[str, AfterValidator(_with_place)]
+
+
 class CallerSettings(Table):
     """Who may ask over HTTP."""
 
     keys: list[CallerKey] = []
     weekly: WeeklySettings | None = None
     jwt: TokenSettings | None = None
-    store: Annotated[str, AfterValidator(_with_place)] | None = None
+    store: Annotated[Annotated[str, AfterValidator(_with_place)] | None, Field(repr=False)] = (
+        None  # may hold a password
+    )
     roots: list[SecretReference] = []
     encrypt: bool = False
     proxies: Annotated[int, Field(ge=0, le=16)] = 0

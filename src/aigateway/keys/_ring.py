@@ -26,8 +26,8 @@ LOG = logging.getLogger("aigateway.keys")
 LOOKS = 1.0
 # How long the limits an answer named are believed.
 HEARD = 60.0
-# Seconds a caller is told to stay away where waiting does not help; the longest wait there is.
-LONG = 86_400.0
+# Seconds a caller is told to stay away where only a change of the configuration helps.
+LONG = 3600.0
 
 
 class Wanted:
@@ -86,7 +86,7 @@ class Lease:
             self.settle(Outcome("cancelled"))
             return False
         self.settle(Outcome("failed", error=error))
-        return self._leases.may_go_on(self.key, error)
+        return self._leases.may_go_on(self.slot, self.key, error)
 
     def _let_go(self) -> None:
         for name in self._claims:
@@ -116,10 +116,10 @@ class Leases:
         """Tell whether a key was tried and failed."""
         return self._error is not None
 
-    def may_go_on(self, key: Key, error: ProviderError) -> bool:
+    def may_go_on(self, slot: Slot, key: Key, error: ProviderError) -> bool:
         """Note a failure; tell whether another key may be tried."""
         self._error = error
-        if error.remedy.other_key == "other_group":
+        if error.remedy.other_key == "other_group" and key == slot.current:  # a new key may be another account's
             self._spent.add(key.quota_group)
         return error.remedy.other_key != "no"
 
@@ -258,10 +258,11 @@ class Ring:
             if key == slot.current:
                 slot.look(now=True)  # perhaps it was replaced a moment ago
         if error.kind is Kind.PERMISSION and remedy.rest == "ok":
-            self.rests.put(account_for_model, "marked", error.kind, now)
+            self.rests.put(account_for_model if key == slot.current else own, "marked", error.kind, now)
         elif remedy.rest != "ok" and remedy.scope in {Scope.KEY, Scope.QUOTA_GROUP}:
-            whole = own if remedy.scope is Scope.KEY else account
-            name = account_for_model if error.kind is Kind.RATE_LIMIT and remedy.scope is Scope.QUOTA_GROUP else whole
+            # Only the key in force speaks for the account: the one to follow may belong to another.
+            whole = own if remedy.scope is Scope.KEY or key != slot.current else account
+            name = account_for_model if error.kind is Kind.RATE_LIMIT and whole is account else whole
             self.rests.put(name, remedy.rest, error.kind, now, wait=error.retry_after)
 
     def answered(self, slot: Slot, key: Key, wanted: Wanted) -> None:

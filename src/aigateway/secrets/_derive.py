@@ -22,7 +22,13 @@ EXAMPLES = (
     "secret-key",
     "supersecret",
     "placeholder",
+    "insecure",
+    "please",
+    "256-bits",
+    "generate",
+    "${",
 )
+SHOWN = frozenset({"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"})  # in a well-known tutorial
 
 
 def derive(secret: Secret, purpose: str, context: bytes = b"", *, length: int = 32) -> bytes:
@@ -45,6 +51,6 @@ def root(secret: Secret, name: str) -> Secret:
     advice = "Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
     if len(value.encode("utf-8", "surrogatepass")) < SHORTEST:
         raise ConfigurationError(f"{name} is shorter than {SHORTEST} bytes, so it could be guessed. {advice}")
-    if len(set(value)) < 8 or value.lower().startswith(EXAMPLES):
+    if len(set(value)) < 8 or value in SHOWN or any(word in value.lower() for word in EXAMPLES):
         raise ConfigurationError(f"{name} is an example, not a secret. {advice}")
     return secret

@@ -27,12 +27,18 @@ class Redact(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record through, cleaned."""
-        said = record.getMessage()
+        try:
+            said = record.getMessage()
+        except Exception:  # somebody's wrong format: logging never raises, so nor does this
+            said = f"a record of {record.name} cannot be formatted"
+            record.msg, record.args = said, None
         clean = self.clean(said)
         if clean is not said:
             record.msg, record.args = clean, None
         if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
-            record.exc_text = self.clean(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        record.exc_text = record.exc_text and self.clean(record.exc_text)  # another handler may have written it
+        record.stack_info = record.stack_info and self.clean(record.stack_info)
         return True
 
     def clean(self, text: str) -> str:

@@ -6,8 +6,9 @@ import json
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from ..errors import ConfigurationError
 __all__ = ["Document"]
 
 Stamp = tuple[int, int, int]
+# Seconds a change waits for somebody else's.
+PATIENCE = 10.0
 
 
 class Document:
@@ -39,9 +42,9 @@ class Document:
             self._stamp = stamp
         return self._data
 
-    def change(self, function: Callable[[dict[str, Any]], None]) -> None:
-        """Let `function` change the object; nobody else does meanwhile."""
-        with self._locked():
+    def change(self, function: Callable[[dict[str, Any]], None], *, patience: float = PATIENCE) -> None:
+        """Let `function` change the object; nobody else does meanwhile, and they are waited for so many seconds."""
+        with self._locked(patience):
             data = self._load() if self.path.exists() else {}
             function(data)
             self._replace(data)
@@ -82,35 +85,54 @@ class Document:
 
     def _replace(self, data: dict[str, Any]) -> None:
         name, text = "", json.dumps(data, indent=1, allow_nan=False)
+        path = self._real
         try:
-            handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
             with os.fdopen(handle, "w", encoding="utf-8") as file:
+                _hand_over(handle, path)
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, self.path)
+            os.replace(name, path)
         except OSError as error:
             if name:
                 Path(name).unlink(missing_ok=True)
             raise self._unusable(error) from None
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the lock beside the file; the file itself is replaced."""
+    def _locked(self, patience: float) -> Iterator[None]:
+        """Hold the lock beside the file; the file itself is replaced. Nobody else may open the lock, and so hold it."""
+        path, flags = self._real, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         try:
-            with self.path.with_name(f".{self.path.name}.lock").open("a") as lock:
-                _lock(lock.fileno())
+            with os.fdopen(os.open(path.with_name(f".{path.name}.lock"), flags, 0o600), "r+") as lock:
+                _hand_over(lock.fileno(), path)
+                _lock(lock.fileno(), patience)
                 yield
         except OSError as error:
             raise self._unusable(error) from None
+
+    @property
+    def _real(self) -> Path:
+        """Give the file behind a link: it is that one which is replaced, and locked, by whichever name."""
+        return Path(os.path.realpath(self.path))
 
     def _unusable(self, error: OSError) -> ConfigurationError:
         reason = error.strerror or type(error).__name__
         return ConfigurationError(f"the file {self.path} cannot be used: {reason}. Check its folder and permissions.")
 
 
-def _lock(handle: int) -> None:
-    """Wait for the lock; it ends with the file's being closed."""
+def _hand_over(handle: int, path: Path) -> None:
+    """Give a new file to whom the one before belongs: a command of root's must not shut the server out."""
+    if os.name != "posix":  # pragma: no cover  # Windows
+        return
+    with suppress(PermissionError):
+        before = (path if path.exists() else path.parent).stat()
+        os.fchmod(handle, 0o600 | (stat.S_IMODE(before.st_mode) & 0o060 if path.exists() else 0))
+        os.fchown(handle, before.st_uid, before.st_gid)
+
+
+def _lock(handle: int, patience: float) -> None:
+    """Wait for the lock, but not for ever; it ends with the file's being closed. Raises OSError."""
     try:
         import fcntl
     except ImportError:  # pragma: no cover  # Windows
@@ -118,4 +140,11 @@ def _lock(handle: int) -> None:
 
         msvcrt.locking(handle, msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]  # of that system only
     else:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        until = time.monotonic() + patience
+        while True:
+            try:
+                return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(0.02)

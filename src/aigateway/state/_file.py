@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any, get_args
 
 from ..errors import ConfigurationError
+from ..secrets import mask
 from ._document import Document
 from ._rests import Change, Name, Rest, Rests, State
 
@@ -130,9 +131,16 @@ def _read(data: Mapping[str, Any]) -> dict[Name, Rest]:
     rows = data.get("rests")
     for row in rows if isinstance(rows, list) else ():
         try:
-            rest = Rest(float(row["until"]), row["state"], str(row["kind"]), int(row["times"]), int(row["proofs"]))
+            rest = Rest(
+                float(row["until"]),
+                row["state"],
+                mask(str(row["kind"]), limit=64),
+                int(row["times"]),
+                int(row["proofs"]),
+            )
             name = tuple(str(part)[:256] for part in row["name"])
-            if rest.state in STATES and isfinite(rest.until) and 0 <= rest.proofs <= 10 and 1 <= rest.times <= 100:
+            sane = isfinite(rest.until) and 0 <= rest.proofs <= 10 and 1 <= rest.times <= 100
+            if name and rest.state in STATES and sane:
                 found[name] = rest
         except (KeyError, TypeError, ValueError, OverflowError):
             continue
