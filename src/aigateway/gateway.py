@@ -7,7 +7,6 @@ One direction, one stack: `open` resolves the name and enters the guards, `_acro
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +21,7 @@ import anyio.to_thread
 
 from .catalogue import cost_of, expected_usage
 from .errors import GatewayError, ProviderError, RequestError
-from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, timer_for
+from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, running_loop, timer_for
 from .guards import GuardStack
 from .keys import Wanted
 from .parts import build
@@ -125,7 +124,7 @@ class Gateway:
     async def aclose(self) -> None:
         """Close the connections; a stream that is still under way is interrupted."""
         self._closed = True
-        io = self._io.pop(_running_loop(), None)
+        io = self._io.pop(running_loop(), None)
         self._io.clear()
         with anyio.CancelScope(shield=True):
             if io is not None:
@@ -362,7 +361,7 @@ class Gateway:
         """Give the connections of the running event loop; a loop that is gone took its own along."""
         if self._closed:
             raise RuntimeError("this gateway is closed. Make a new one, or enter it again.")
-        loop = _running_loop()
+        loop = running_loop()
         io = self._io.get(loop)
         if io is None:
             backend = "trio" if type(loop).__module__.startswith("trio") else "asyncio"
@@ -382,17 +381,6 @@ class Gateway:
             failed.decision = call.trace.freeze()
         state = Outcome("failed" if failed else "cancelled", error=failed, seconds=io.clock.now() - call.started)
         await guards.leave(call, state)
-
-
-def _running_loop() -> object:
-    """Give asyncio's running loop, else the token of trio's run."""
-    asyncio = sys.modules.get("asyncio")
-    try:
-        if asyncio:
-            return asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    return sys.modules["trio"].lowlevel.current_trio_token()
 
 
 def _is_duration(value: object) -> bool:

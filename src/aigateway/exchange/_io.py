@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ from ..transport import Transport
 from ..types import Clock, Cost, Target, Timeouts, Usage
 from ._timer import Timer
 
-__all__ = ["IO"]
+__all__ = ["IO", "running_loop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,14 @@ class IO:
     timer: Callable[[], Timer]
     timeouts: Timeouts = field(default_factory=Timeouts)
     price: Callable[[Target, Usage | None], Cost] = lambda target, usage: Cost()
+
+
+def running_loop() -> object:
+    """Give asyncio's running loop, else the token of trio's run."""
+    asyncio = sys.modules.get("asyncio")
+    try:
+        if asyncio:
+            return asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    return sys.modules["trio"].lowlevel.current_trio_token()
