@@ -369,3 +369,65 @@ def test_a_route_bounds_everything_it_does() -> None:
         return anyio.current_time() - began
 
     assert 20.0 == pytest.approx(trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0)))
+
+
+async def test_clients_who_leave_while_we_wait_cost_no_budget() -> None:
+    """Thirty-five clients gone before a second call was made: its price is given back each time."""
+    made = gateway(Parts(a=fails(Kind.TOOL_USE_FAILED)))
+    full = made.health.budgets["a"].left
+    for _ in range(35):
+        waits = anyio.Event()
+
+        async def sleep(seconds: float, /, waits: anyio.Event = waits) -> None:
+            waits.set()
+            await anyio.sleep_forever()
+
+        made.clock.sleep = sleep  # type: ignore[method-assign]
+        async with anyio.create_task_group() as group:
+            group.start_soon(made.chat, "smart", "hi")
+            await waits.wait()
+            assert made.health.budgets["a"].left < full
+            group.cancel_scope.cancel()
+
+    assert full == made.health.budgets["a"].left
+
+
+def test_no_second_key_is_tried_past_the_deadline() -> None:
+    """A key that failed at the deadline is the last one: no call is made that nobody waits for."""
+
+    async def late(_: ChatRequest) -> Any:
+        await anyio.sleep(0.9)
+        return ProviderError(Kind.AUTH, "who are you?")
+
+    parts = Parts(a=lambda request: late(request))
+
+    async def story() -> None:
+        made = with_keys(parts, "x", "y", "z")
+        now = made.clock.now
+        made.clock.now = lambda: now() + (2.0 if parts.calls else 0.0)  # type: ignore[method-assign]
+        with pytest.raises(NoAnswer):
+            await made.chat("smart", "hi", timeout=1.0)
+
+    trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))
+
+    assert ["a/a-1"] == parts.calls
+
+
+def test_a_targets_own_total_is_its_fault_in_this_process_too() -> None:
+    """A provider that hangs past the `total` its route gives it has failed; the caller still had time."""
+
+    async def hangs(_: ChatRequest) -> str:
+        await anyio.sleep(1000)
+        raise AssertionError
+
+    targets = [{"to": "a/a-1", "timeouts": {"total": 20}}, "b/b-1"]
+
+    async def story() -> None:
+        routes = {"smart": {"targets": targets, "retries": {"same_target": 0}}}
+        made = gateway(Parts(a=hangs, b=lambda _: "fine"), routes=routes)
+        for _ in range(5):
+            assert "fine" == (await made.chat("smart", "hi")).text
+
+        assert None is not made.health.rest(Target("a", "a-1"), made.clock.now())
+
+    trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))

@@ -13,10 +13,25 @@ from aigateway import Gateway
 from aigateway.config import parse
 from aigateway.errors import Kind, NoAnswer, ProviderError
 from aigateway.plugins import ProviderRecord, Registry, hookimpl
+from aigateway.state import of_model
 from aigateway.transport import HTTPResponse
-from aigateway.types import HTTPRequest, Target
+from aigateway.types import ChatRequest, HTTPRequest, Target
 
-from .scripted import DONE, JSON, STOP, USAGE, WHOLE, Answer, LoopClock, Plain, ScriptedTransport, body, says, virtually
+from .scripted import (
+    DONE,
+    JSON,
+    STOP,
+    USAGE,
+    WHOLE,
+    Answer,
+    LoopClock,
+    Plain,
+    ScriptedResponse,
+    ScriptedTransport,
+    body,
+    says,
+    virtually,
+)
 
 QUICK, SLOW = 0.1, 5.0
 
@@ -242,3 +257,81 @@ def test_a_tie_is_no_second_answer() -> None:
     assert ["cancelled", "complete"] == sorted(outcome for _, outcome in steps(decision))
     assert hosts.open.is_clean
     assert 0 == in_flight(made)
+
+
+def test_a_second_target_that_rests_by_then_is_left_alone() -> None:
+    """Put to rest between the beginning and the moment it would be asked, it is not asked."""
+    hosts = Hosts(a=[3 * QUICK], b=[QUICK])
+    made = gateway(hosts)
+
+    async def opens() -> None:
+        await anyio.sleep(QUICK / 2)
+        made.memory.rests.put(of_model("b", "m"), "open", "server_error", made.clock.now())
+
+    async def story() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(opens)
+            await ask(made, True)
+
+    virtually(story)
+
+    assert ["a"] == hosts.asked
+
+
+def test_the_extra_load_of_a_burst_is_bounded() -> None:
+    """Two hundred requests that are late in one moment share what is left for hedges."""
+    hosts = Hosts(a=[3 * QUICK], b=[QUICK])
+    made = gateway(hosts)
+
+    async def story() -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(200):
+                group.start_soon(ask, made, True)
+
+    virtually(story)
+
+    assert 0 < hosts.asked.count("b") <= 10
+    assert 0 == in_flight(made)
+
+
+def test_the_winner_does_not_wait_for_the_loser_to_be_drained() -> None:
+    """Both have content in one moment and vendors count on: the loser is not read on before the winner is given."""
+
+    class Both(ScriptedResponse):
+        async def read(self) -> bytes:
+            """Have content in the same turn of the loop as the other, and then take its time."""
+            if self.reads:
+                return await super().read()
+            self.reads += 1
+            await hosts.both.wait()
+            return says("x")
+
+    class Together(Hosts):
+        both: anyio.Event
+
+        async def send(self, request: HTTPRequest, *, connect: float) -> HTTPResponse:
+            """Open such an answer."""
+            self.asked.append(request.url.split("//")[1][0])
+            return Both(Answer([10 * SLOW, STOP, DONE]), self.open)
+
+    hosts = Together()
+    made = gateway(hosts)
+    made.parts.drains.update(a=SLOW, b=SLOW)
+
+    async def let_go() -> None:
+        await anyio.sleep(2 * QUICK)
+        hosts.both.set()
+
+    async def story() -> float:
+        hosts.both, began = anyio.Event(), anyio.current_time()
+        request = {"model": "r", "messages": [{"role": "user", "content": "x"}], "stream": True}
+        async with anyio.create_task_group() as group:
+            group.start_soon(let_go)
+            exchange = await made.open(made.call(ChatRequest.parse(request)))
+            took = anyio.current_time() - began
+            exchange.drain = 0.0
+            await exchange.aclose()
+        return took
+
+    assert 2 * QUICK == pytest.approx(virtually(story), abs=0.05)
+    assert ["a", "b"] == hosts.asked

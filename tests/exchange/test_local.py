@@ -225,3 +225,18 @@ async def test_a_whole_reply_is_told_in_order() -> None:
     assert ["tool_calls", "stop"] == [choice["finish_reason"] for choice in told[1].body["choices"]]
     assert "chat.completion.chunk" == told[0].body["object"]
     assert "index" not in call
+
+
+BODIES: list[dict[str, Any]] = [{"id": "x"}, {"choices": None}, {"choices": ["text"]}, {"choices": 7}]
+
+
+@pytest.mark.parametrize("wrong", BODIES, ids=str)
+async def test_a_chunk_that_is_none_fails_over(wrong: dict[str, Any]) -> None:
+    """A chunk without sound choices is a failure of its provider, not an error nobody expects."""
+    closed: list[str] = []
+    with pytest.raises(ProviderError) as raised:
+        await ask(ScriptedTransport(), provider=Local(lambda: chunks(Chunk(wrong), closed=closed)))
+
+    assert Kind.SERVER_ERROR is raised.value.kind
+    assert "yes" == raised.value.remedy.other_target
+    assert ["closed"] == closed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -11,8 +12,10 @@ import pytest
 from aigateway import Gateway
 from aigateway.config import parse
 from aigateway.errors import Kind, NoAnswer, StreamInterrupted
+from aigateway.guards._log import line_of
 from aigateway.plugins import ProviderRecord, Registry, hookimpl
-from aigateway.types import ChatRequest
+from aigateway.state import of_model
+from aigateway.types import IN_PROCESS, ChatRequest, Target
 
 from .scripted import (
     DONE,
@@ -311,3 +314,108 @@ def test_reading_on_is_bounded() -> None:
 
     assert run(story) <= 5.1
     assert transport.is_clean
+
+
+def test_what_has_ended_is_not_gone_on_with() -> None:
+    """Its finish reason was seen and then the connection broke: interrupted, with nobody asked to write on."""
+    transport = ScriptedTransport(Answer([ROLE, says("All done."), STOP, LOST]), Answer([says("x"), *END]))
+    text, _, broke, _ = run(lambda: read(gateway(transport, "cd", recovery="continue")))
+
+    assert "All done." == text
+    assert broke is not None
+    assert 1 == len(transport.requests)
+
+
+def test_a_closed_gateway_asks_nobody_to_go_on() -> None:
+    """Closed in the middle of an answer, it opens no new connection for the rest of it."""
+    transport = ScriptedTransport(Answer([says("one "), LOST]), Answer([says("two"), *END]))
+
+    async def story() -> None:
+        made = gateway(transport, "cd", recovery="continue")
+        with pytest.raises(StreamInterrupted):
+            async with made.stream("r", "hi") as chunks:
+                async for _ in chunks:
+                    await made.aclose()
+
+    run(story)
+
+    assert 1 == len(transport.requests)
+
+
+def test_going_on_is_measured_by_who_goes_on() -> None:
+    """The first target's own `total` is over when it breaks; the second one's rest is not cut short by it."""
+    transport = ScriptedTransport(
+        Answer([ROLE, says("one "), 100.0]), Answer([ROLE, says("two "), 1.0, says("three"), *END])
+    )
+    made = gateway(transport, "cd", recovery="continue", targets=[{"to": "c/m", "timeouts": {"total": 3.0}}, "d/m"])
+    text, _, broke, chunks = run(lambda: read(made))
+
+    assert ("one two three", None, "complete") == (text, broke, chunks.outcome.state)
+
+
+def test_going_on_takes_over_what_reading_on_costs() -> None:
+    """Who goes on says how long it is read on after its reader has left, not the one that broke."""
+    transport = ScriptedTransport(Answer([says("one "), LOST]), Answer([says("two"), says("three"), *END]))
+
+    async def story() -> Any:
+        made = gateway(transport, "ce", recovery="continue")
+        made.parts.providers["e"].continuation = made.parts.providers["c"].continuation  # type: ignore[union-attr]
+        made.parts.drains.update(e=5.0)
+        async with made.stream("r", "hi") as chunks:
+            async for chunk in chunks:
+                if chunk.text == "two":
+                    break
+        return chunks
+
+    chunks = run(story)
+
+    assert "cancelled" == chunks.outcome.state
+    assert chunks.outcome.usage is not None
+    assert "reported" == chunks.outcome.usage.source
+
+
+def test_a_bug_in_going_on_does_not_mask_the_first_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plug-in that cannot say whether it goes on does not; the caller is told how the answer broke."""
+
+    def bug(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Able, "continuation", bug)
+    transport = ScriptedTransport(Answer([says("one "), LOST]))
+    text, _, broke, _ = run(lambda: read(gateway(transport, "cd", recovery="continue")))
+
+    assert "one " == text
+    assert broke is not None
+    assert (Kind.STREAM_INTERRUPTED, "c") == (broke.cause_kind, broke.provider)
+
+
+def test_the_log_names_who_broke() -> None:
+    """Nobody could go on: the line about the call is about who held the answer, not who failed to."""
+    no = Answer(status=500, headers=JSON, parts=[body({"error": {"message": "no"}})])
+    transport = ScriptedTransport(Answer([says("one "), LOST]), no, no, no)
+    _, _, _, chunks = run(lambda: read(gateway(transport, "cd", recovery="continue")))
+    call = SimpleNamespace(trace=chunks.decision, id="", caller=IN_PROCESS, operation="chat")
+    line = line_of(call, chunks.outcome)  # type: ignore[arg-type]  # what it reads of a call
+
+    assert ("c/m", "interrupted") == (line["target"], line["outcome"])
+    assert all(name.startswith("d/m") for name in line["failed"])
+
+
+@pytest.mark.parametrize(
+    "silent", [Answer(head=[1000.0]), Answer([ROLE, 1000.0]), Answer([says("x"), 1000.0])], ids=["head", "role", "text"]
+)
+def test_a_targets_own_total_is_its_fault(silent: Answer) -> None:
+    """Silent past the `total` its own settings give it, while the caller has time: it counts, and it rests."""
+    transport = ScriptedTransport(*[each for _ in range(5) for each in (silent, Answer([says("y"), *END]))])
+    route = {"retries": {"same_target": 0}, "targets": [{"to": "a/m", "timeouts": {"total": 20}}, "b/m"]}
+
+    async def story() -> Any:
+        made = gateway(transport, "ab", recovery="buffer", **route)
+        for _ in range(5):
+            assert "y" == (await read(made))[0]
+        return made.memory.facts(Target("a", "m")), made.memory.rests.find(of_model("a", "m"), anyio.current_time())
+
+    facts, rest = run(story)
+
+    assert (5, "timeout") == (facts.failed, facts.last_kind)
+    assert None is not rest

@@ -1,4 +1,4 @@
-"""Something happens at every point a request waits at: each attempt, lease and guard is settled once, nothing is left."""
+"""Something happens at every await of a request: attempts, leases and guards are settled once, nothing is left."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Vendors:
     @hookimpl
     def aigateway_providers(self) -> list[ProviderRecord]:
         """Offer two vendors who count on after a client has left."""
-        dialect = Dialect("https://api.example.com", prefill=True)
+        dialect = Dialect(base_url="https://api.example.com", prefill=True)
         able = type("Able", (Plain,), {"dialect": dialect, "cancel_stops_billing": False})
         return [ProviderRecord(name, able, needs_key=False) for name in "ab"]
 
@@ -307,11 +307,10 @@ class Runner:
         return await task
 
     async def _in_a_scope(self, made: Gateway) -> str:
-        result = "cancelled"
         with anyio.CancelScope() as scope:
             self.cancel = scope.cancel
-            result = await tell(made, self.story)
-        return result
+            return await tell(made, self.story)
+        return "cancelled"
 
     def happenings(self) -> dict[str, Callable[[str], BaseException | None]]:
         """Name what may happen at a point."""

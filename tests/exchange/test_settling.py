@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from aigateway.errors import Kind, ProviderError, StreamInterrupted
+from aigateway.errors import Kind, ProviderError, RequestError, StreamInterrupted
 from aigateway.exchange import Exchange, answered, open_exchange
 from aigateway.providers import ChatDecoder, Options, StreamDecoder
 from aigateway.secrets import Secret
@@ -380,3 +380,68 @@ async def test_a_bug_in_a_codec_is_a_server_error(where: str, stream: bool, stat
 
     assert Kind.SERVER_ERROR is error.value.kind
     assert "sk-secret" not in str(error.value)
+
+
+class Refuses(Plain):
+    """Find every request wrong."""
+
+    def encode(self, request: ChatRequest, key: Secret, target: Target) -> HTTPRequest:
+        """Say so."""
+        raise RequestError("no such thing")
+
+
+async def test_a_request_that_could_not_be_written_is_no_call() -> None:
+    """What was never sent is no step: nothing says that it may have been billed."""
+    transport = ScriptedTransport()
+    io = io_for(transport)
+    call = a_call(io)
+    with pytest.raises(RequestError):
+        await open_exchange(call, TARGET, Refuses(Options("plain")), io, key=KEY)
+
+    assert [] == call.trace.steps
+    assert [] == transport.requests
+
+
+class Roomless:
+    """Decode as ever, with no room for headers."""
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: ChatDecoder) -> None:
+        self._inner = inner
+
+    @property
+    def done(self) -> bool:
+        """Ask the other one."""
+        return self._inner.done
+
+    @property
+    def usage(self) -> Usage | None:
+        """Ask the other one."""
+        return self._inner.usage
+
+    def feed(self, event: Event) -> list[Chunk]:
+        """Ask the other one."""
+        return list(self._inner.feed(event))
+
+    def end(self) -> list[Chunk]:
+        """Ask the other one."""
+        return list(self._inner.end())
+
+
+class Older(Plain):
+    """Be a plug-in that was written before decoders were told headers."""
+
+    def decoder(self, request: ChatRequest) -> Any:
+        """Give such a decoder."""
+        return Roomless(super().decoder(request))
+
+
+async def test_a_decoder_without_room_for_headers_decodes() -> None:
+    """Nobody's plug-in breaks because its decoder does not take what it was not asked to take."""
+    transport = ScriptedTransport(Answer([says("a"), STOP, DONE]))
+    exchange = await ask(transport, provider=Older(Options("plain")))
+
+    assert "a" == "".join(chunk.text for chunk in await read_all(exchange))
+    await exchange.aclose()
+    assert transport.is_clean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -176,3 +177,15 @@ def test_keys_come_back_and_are_used_once(groups: list[str], attempts: list[list
         assert len(set(used)) == len(used)
 
     assert free(keys)
+
+
+@pytest.mark.parametrize("key", [{"models": ("other",)}, {"ends": -1.0}, {"concurrency": 1}])
+def test_who_has_no_key_is_named(key: dict[str, Any]) -> None:
+    """No key to try is a failure of that provider and model, as whoever reads the reasons wants it."""
+    ring = Ring("p", [slot := Slot(Key(Secret("k"), **key))], Rests(Random(0)), now=lambda: 0.0, wall=lambda: 0.0)
+    slot.in_use = 1
+    leases = ring.leases(Wanted("m"))
+    assert [] == list(leases)
+    error = leases.exhausted()
+
+    assert ("p", "m") == (error.provider, error.model)

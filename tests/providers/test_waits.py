@@ -283,3 +283,17 @@ def test_iso_time_is_measured_from_the_vendors_date():
     headers = {"date": "Fri, 20 Nov 2026 12:00:00 GMT"}
 
     assert wait_time(headers, "resets at 2026-11-20T12:01:00Z") == 60.0
+
+
+class AsWritten(dict):
+    """Keep names as a vendor wrote them and find them in any case, as one of the doors does."""
+
+    def get(self, name, default=None):
+        return next((value for key, value in self.items() if key.lower() == name.lower()), default)
+
+
+def test_names_of_resets_in_any_case():
+    """Vendors write header names as they like; a limit is read all the same."""
+    headers = AsWritten({"X-RateLimit-Remaining-Requests": "0", "X-RateLimit-Reset-Requests": "42s"})
+
+    assert 42.0 == wait_time(headers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from aigateway.errors import (
@@ -160,3 +162,8 @@ def test_an_interruption_carries_what_arrived() -> None:
 def test_an_upstream_401_is_our_fault() -> None:
     """A single failure about our key is a 502 to the caller."""
     assert {502} == {failed(kind).status for kind in (Kind.AUTH, Kind.PERMISSION, Kind.INSUFFICIENT_FUNDS)}
+
+
+def test_for_ever_is_no_header() -> None:
+    """A wait without an end is not written, nor does it break the answer."""
+    assert {} == Refusal("full", retry_after=inf).headers

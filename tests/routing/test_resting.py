@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,9 @@ from aigateway.errors import Kind, NoAnswer, ProviderError, RequestError, Stream
 from aigateway.exchange._timer import expired
 from aigateway.keys import Key, Ring, Slot, Wanted
 from aigateway.routing import Attempts, Health
+from aigateway.routing._budget import FULL
 from aigateway.secrets import Secret
-from aigateway.state import Memory, Rest
+from aigateway.state import Change, Memory, Rest, Rests, of_model, of_provider
 from aigateway.types import Call, Candidate, ChatRequest, Outcome, Retries, Target, Terms
 
 REQUEST = ChatRequest.parse({"messages": [{"role": "user", "content": "hi"}]})
@@ -462,3 +464,125 @@ def test_a_failed_knock_is_told_once() -> None:
     assert ["t0/x"] == asked
     assert isinstance(error, NoAnswer)
     assert 1 == len(error.reasons)
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["nothing else rests", "something else rests"])
+@pytest.mark.parametrize("key", [{"ends": -1.0}, {"models": ("other",)}], ids=["expired", "for other models"])
+def test_no_key_may_ever_be_used(key: dict[str, Any], other: bool) -> None:
+    """Told as a failure with a finite wait, the same whatever else rests, the second time as the first."""
+    world = World(1)
+    world.rings["t0"] = Ring(
+        "t0", [Slot(Key(Secret("k"), **key))], world.memory.rests, now=lambda: world.now, wall=lambda: world.now
+    )
+    if other:
+        world.memory.rests.put(of_model("p9", "m"), "open", "server_error", 0.0)
+    for _ in range(2):
+        asked, error = world.ask()
+
+        assert [] == asked
+        assert isinstance(error, NoAnswer)
+        assert 503 == error.status
+        assert (error.retry_after or 0.0) <= 86_400.0
+        assert error.headers["x-should-retry"] == "false"
+        assert ("t0", "x") == (error.exceptions[0].provider, error.exceptions[0].model)
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["nothing else rests", "something else rests"])
+def test_a_key_in_use_is_waited_for(other: bool) -> None:
+    """With `wait`, a key that makes all the calls it may is waited for, also while nothing rests at all."""
+    world = World(1)
+    slot = Slot(Key(Secret("k"), concurrency=1))
+    world.rings["t0"] = Ring("t0", [slot], world.memory.rests, now=lambda: world.now, wall=lambda: world.now)
+    slot.in_use = 1
+    if other:
+        world.memory.rests.put(of_model("p9", "m"), "open", "server_error", 0.0)
+    call = Call(REQUEST, deadline=60.0, terms=Terms(Retries(wait=True)))
+    attempt = next(
+        iter(Attempts(call, world.candidates, world.health, now=lambda: world.now, keys_rest=world.keys_rest))
+    )
+
+    assert 0 < attempt.wait <= 0.1
+    assert not attempt.is_due
+    slot.in_use = 0
+    assert attempt.is_due
+
+
+def test_the_first_back_may_be_the_one_that_named_no_time() -> None:
+    """One target names a minute, the other nothing: the caller is told when the sooner of them is back."""
+    world = World()
+    world.ill = {"t0/x": limited(60.0), "t1/x": limited()}
+    error = world.ask()[1]
+    back = min(rest.until for c in world.candidates if (rest := world.keys_rest(c.target, world.now)))
+
+    assert isinstance(error, NoAnswer)
+    assert back - world.now == pytest.approx(error.retry_after)
+    assert back < 10
+
+
+def test_the_first_key_back_counts() -> None:
+    """One key may be used in two seconds, the other in ten minutes: the caller is told two seconds."""
+    world = World(1)
+    slots = [Slot(Key(Secret(f"k{n}"), quota_group=f"g{n}")) for n in range(2)]
+    world.rings["t0"] = Ring("t0", slots, world.memory.rests, now=lambda: world.now, wall=lambda: world.now)
+    for slot, wait in zip(slots, (2.0, 600.0), strict=True):
+        world.rings["t0"].note(slot, slot.current, "x", limited(wait))
+    error = world.ask()[1]
+
+    assert isinstance(error, NoAnswer)
+    assert 2.0 == error.retry_after
+
+
+def test_waiting_for_a_provider_once_more_costs_its_budget() -> None:
+    """With `wait`, a call after a wait is a second call like any other: an empty purse ends the waiting."""
+    world = World(1)
+    world.ill["t0/x"] = limited(2.0)
+    world.health.budgets["t0"].left = 0.0
+    asked, error = world.ask(Retries(wait=True))
+
+    assert ["t0/x"] == asked
+    assert isinstance(error, NoAnswer)
+    assert {"t0/x": "the retry budget of t0 is spent"} == world.dropped
+
+
+def test_a_provider_on_probation_that_fails_is_open_again() -> None:
+    """Out of money, then a server error at the first call after it: all its models rest, not that one alone."""
+    world = World()
+    world.memory.rests.put(of_provider("t0"), "suspended", "insufficient_funds", 0.0, wait=1.0)
+    world.ill["t0/x"] = Kind.SERVER_ERROR
+    world.now = 2.0
+    world.ask()
+
+    assert None is not world.health.rest(Target("t0", "another"), world.now)
+
+
+def test_a_probe_that_another_process_gave_back_is_still_ours() -> None:
+    """What others release is their claim; the call of ours that is under way stays the only one."""
+    rests = Rests(Random(1))
+    rests.now = lambda: 100.0
+    name = of_model("a", "m")
+    rests.put(name, "open", "server_error", 50.0)
+    assert rests.claim(name, 100.0)
+    rests.learn(Change(name, "release"))
+
+    assert None is not rests.find(name, 100.0)
+    rests.release(name)
+    assert None is rests.find(name, 100.0)
+
+
+def test_a_call_that_was_waited_for_and_not_made_costs_nothing() -> None:
+    """Paid for before the wait, and somebody was quicker: each time the price comes back."""
+    world = World(1)
+    target = world.candidates[0].target
+    call = Call(REQUEST, deadline=9.0, terms=Terms(Retries(wait=True)))
+    attempts = Attempts(call, world.candidates, world.health, now=lambda: world.now, keys_rest=world.keys_rest)
+    waited = 0
+    for attempt in attempts:
+        world.now += attempt.wait
+        waited += attempt.wait > 0
+        world.memory.rests.put(of_model("t0", "x"), "cooldown", Kind.RATE_LIMIT, world.now, wait=2.0)
+        if attempt.is_due:
+            with attempt:
+                raise limited(2.0).at(target.provider, target.model)
+
+    assert waited > 2
+    assert FULL == world.health.budgets["t0"].left

@@ -240,3 +240,26 @@ def test_killed_while_it_writes(path: Path) -> None:
     with process(path) as one:
         put(one)
         assert until(lambda: list(KEY) in [row["name"] for row in rows(path)])
+
+
+def test_a_clock_that_was_wrong_rests_nobody_for_years(path: Path) -> None:
+    """Written in 2096 by a clock that is mended since: nobody rests for it, and the next rest replaces it."""
+    wall = time.time()
+
+    def processes(now: float) -> tuple[Rests, FileMirror]:
+        rests, mirror = Rests(Random(0)), FileMirror(Document(path), wall=lambda: now)
+        mirror.start(rests)
+        return rests, mirror
+
+    rests, mirror = processes(4_000_000_000.0)
+    put(rests)
+    put(rests, GROUP)
+    mirror.close()
+    assert all(row["until"] > 3_999_999_999 for row in rows(path))
+    rests, mirror = processes(wall)
+
+    assert rest(rests) is None
+    put(rests)
+    mirror.close()
+    assert [list(KEY)] == [row["name"] for row in rows(path)]
+    assert 0 < rows(path)[0]["until"] - wall <= 61

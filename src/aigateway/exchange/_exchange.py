@@ -320,7 +320,7 @@ class Exchange:
             try:
                 while source is not None and not source.ended:
                     await source.read(True)
-            except (ProviderError, WireError, Broken):
+            except (ProviderError, WireError, Broken, TimeoutError):
                 return
 
     async def _close_source(self) -> None:

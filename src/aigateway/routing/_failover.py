@@ -8,7 +8,7 @@ attempt; it never sleeps, the caller waits `attempt.wait` and then looks whether
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from math import inf, isfinite
+from math import isfinite
 from types import TracebackType
 from typing import Self
 
@@ -307,8 +307,6 @@ class Attempts:
 
     def _knock(self, candidate: Candidate, rest: Rest) -> Iterator[Attempt]:
         """Ask one target past its rest, if nobody was asked for a while: there is no other."""
-        if rest.until == inf:
-            return  # no key may be used for it at all: there is nothing to knock with
         if not self._asked and self._within_bounds(0.0) and self.health.knock(candidate.target, rest, self.now()):
             self._undrop(candidate)
             yield Attempt(self, candidate, 0.0, forced=True)
@@ -361,8 +359,6 @@ def _is_at(candidate: Candidate, error: ProviderError) -> bool:
 
 
 def _rests(rest: Rest, now: float) -> str:
-    if rest.until == inf:
-        return f"none of its keys may be used for it ({rest.kind})"
     return f"it rests for {rest.until - now:.1f} s more, after {rest.kind}"
 
 
