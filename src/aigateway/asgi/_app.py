@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import anyio
 from starlette.routing import Route, Router
@@ -29,7 +29,9 @@ __all__ = ["ROUTES", "App", "create_app"]
 access_log = logging.getLogger("aigateway.access")
 server_log = logging.getLogger("aigateway.server")
 Endpoint = Callable[[Incoming], Awaitable[None]]
-Access = Literal["public", "caller", "admin", "root"]
+Access = Literal["public", "caller", "chat", "admin", "root"]
+# What a route may ask of a caller: any valid key, or one with a scope.
+SCOPED = frozenset({"chat", "admin"})
 
 
 class Entry(NamedTuple):
@@ -43,7 +45,7 @@ class Entry(NamedTuple):
 
 # Every route there is; the paths under /v1 are served without it too. `root` is for who sends the root secret.
 ROUTES: Sequence[Entry] = (
-    Entry("POST", "/v1/chat/completions", Chat, "caller"),
+    Entry("POST", "/v1/chat/completions", Chat, "chat"),
     Entry("GET HEAD", "/v1/models", Models, "caller"),
     Entry("GET HEAD", "/v1/models/{id:path}", OneModel, "caller"),
     Entry("GET HEAD", "/health", Health, "public"),
@@ -151,10 +153,10 @@ class Admitted:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit, then answer."""
         request: Incoming = scope["aigateway.request"]
-        if self._access in {"caller", "admin"}:
+        if self._access == "caller" or self._access in SCOPED:
             request.caller = await self._door.caller(request)
-            if self._access == "admin":
-                require(request.caller, "admin")
+            if self._access in SCOPED:
+                require(request.caller, self._access)
         if scope["method"] not in self._methods:
             allowed = ", ".join(sorted(self._methods))
             error = RequestError(
@@ -166,8 +168,8 @@ class Admitted:
 
 
 def _routes(entry: Entry, inside: Inside, door: Door) -> list[Route]:
-    if entry.access not in {"public", "caller", "admin", "root"}:
-        raise ConfigurationError(f"the route {entry.path} has no access rule; give it public, caller, admin or root")
+    if entry.access not in get_args(Access):
+        raise ConfigurationError(f"the route {entry.path} has no access rule; give it {', '.join(get_args(Access))}")
     app = Admitted(entry, entry.endpoint(inside), door)
     paths = [entry.path]
     if entry.path.startswith("/v1/"):

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 import anyio
 
-from ..callers import require
 from ..errors import GatewayError
 from ..exchange import Exchange
 from ..types import ChatRequest, Chunk
@@ -32,7 +31,6 @@ class Chat:
 
     async def __call__(self, request: Incoming) -> None:
         """Check, ask, answer."""
-        require(request.caller, "chat")
         asked = ChatRequest.parse_json(await request.body())
         call = self._gateway.call(asked, caller=request.caller, request_id=request.id)
         parsed = time.monotonic() - request.started
