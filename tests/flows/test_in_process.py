@@ -84,8 +84,9 @@ async def test_many_at_once(configure: Callable[..., Settings], pair: tuple[str,
 
 
 @pytest.mark.anyio
-async def test_usable_again_after_closing(gateway: Gateway) -> None:
+async def test_usable_again_after_closing(configure: Callable[..., Settings], pair: tuple[str, str]) -> None:
     """A gateway that was closed opens its connections again."""
+    gateway = Gateway(configure(transport={"kind": pair[0]}, timeouts={}))
     async with gateway:
         first = await gateway.chat("smart", "hi")
     async with gateway:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from ..errors import ProviderError
-from ..types import Call, Outcome
+from ..types import Call, Decision, Outcome
 
 __all__ = ["LogGuard", "json_line"]
 
@@ -70,7 +70,7 @@ def line_of(call: Call, outcome: Outcome) -> dict[str, Any]:
         line["usage"] = {"input": outcome.usage.input, "output": outcome.usage.output, "cached": outcome.usage.cached}
     billed = [step.cost for step in steps if step.billed != "no"]
     if billed:
-        cost = call.trace.freeze().cost
+        cost = Decision("", "", (), steps=tuple(steps)).cost
         line["cost"] = {"usd": None if cost.dollars is None else f"{cost.dollars:f}", "source": cost.source}
     if outcome.error is not None:
         line["error"] = getattr(outcome.error, "code", None)
