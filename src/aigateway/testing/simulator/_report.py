@@ -6,9 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...types import Step
+from ...catalogue import cost_of
+from ...types import Step, Usage
 from ._calls import Asked, Upstream
-from ._figures import cost_of, dollars, quantiles
+from ._figures import dollars, quantiles
 from ._run import Played
 
 __all__ = ["report_of"]
@@ -143,12 +144,13 @@ def _cost(played: Played) -> dict[str, Any]:
     """Price what each target sent; an unknown price makes its sum, and the total, unknown."""
     targets = {}
     total: int | None = 0
+    start = played.plan.scenario.start.timestamp()
     for target, calls in _by_target(played.upstream).items():
         sent = [(call.prompt, _billed(call, played)) for call in calls if _billed(call, played)]
         if not sent:
             continue
         info = played.gateway.parts.catalogue.info(calls[0].vendor, calls[0].model)
-        prices = [cost_of(info, played.plan.scenario.start.date(), *tokens) for tokens in sent]
+        prices = [cost_of(Usage(*tokens, source="reported"), info, start).amount for tokens in sent]
         cost = None if None in prices else sum(price for price in prices if price is not None)
         total = None if total is None or cost is None else total + cost
         inputs, outputs = (sum(column) for column in zip(*sent, strict=True))
