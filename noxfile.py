@@ -24,6 +24,7 @@ PYTHONS = nox.project.python_versions(PROJECT)  # from the classifiers
 MATRIX = None if INSTALLED else PYTHONS
 NEWEST = None if INSTALLED else PYTHONS[-1]
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
+EXTRAS = ["encryption", "jwt", "metrics", "otel", "server", "testing"]
 TYPED = ["src", *(str(path.relative_to(ROOT) / "src") for path in PLUGINS), "benchmarks", "tests/typing/api.py"]
 
 
@@ -72,7 +73,8 @@ def minimum(session: nox.Session) -> None:
     """Run the tests with the lowest versions the projects declare."""
     everything = [word for path in PLUGINS for word in ("-e", str(path))]
     wanted = PROJECT["dependency-groups"]["tests"]
-    session.install("--resolution", "lowest-direct", "-e", ".[encryption,jwt,server,testing]", *everything, *wanted)
+    core = f".[{','.join(EXTRAS)}]"
+    session.install("--resolution", "lowest-direct", "-e", core, *everything, *wanted)
     session.run("python", "-m", "pytest", *session.posargs)
 
 
@@ -151,7 +153,7 @@ def lock(session: nox.Session) -> None:
     bare = ["--no-emit-index-url", "--no-emit-find-links", "--quiet"]
     for name, parts in {
         "demo": ["--extra", "server", "--group", "build", "--group", "plugins"],
-        "dev": ["--extra", "encryption", "--extra", "jwt", "--extra", "server", "--extra", "testing", "--group", "dev"],
+        "dev": [*(word for extra in EXTRAS for word in ("--extra", extra)), "--group", "dev"],
     }.items():
         file = f"requirements/{name}.txt"
         session.run("uv", "pip", "compile", "pyproject.toml", *form, *bare, *parts, "-o", file, *session.posargs)

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
@@ -19,14 +18,14 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.to_thread
 
-from .catalogue import cost_of, expected_usage
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, running_loop, timer_for
 from .guards import GuardStack
 from .keys import Wanted
 from .parts import build
+from .plan import Plan
 from .plugins import Registry
-from .routing import Attempt, Attempts, Health, Resolved
+from .routing import Attempt, Attempts, Health
 from .state import Memory, Rest
 from .transport import Transport, open_transport
 from .types import (
@@ -36,7 +35,6 @@ from .types import (
     Candidate,
     ChatRequest,
     Clock,
-    Cost,
     Outcome,
     Reply,
     Retries,
@@ -44,7 +42,6 @@ from .types import (
     Terms,
     Timeouts,
     Trace,
-    Usage,
     messages_from,
 )
 
@@ -101,7 +98,7 @@ class Gateway:
         self.memory.rests.now = self.clock.now
         self.parts = build(settings, self.registry, self.memory, self.clock, self._random)
         self._timeouts = settings.timeouts.over(Timeouts())
-        self._terms = Terms(settings.retries.over(Retries()))
+        self.plan = Plan(self.parts, self.memory, self.clock, Terms(settings.retries.over(Retries())))
         self._client = client
         self._transport = transport
         self._io: WeakKeyDictionary[object, IO] = WeakKeyDictionary()
@@ -218,7 +215,7 @@ class Gateway:
         call.deadline = call.started + call.timeout
         guards = GuardStack(self.parts.guards)
         try:
-            candidates = self._candidates(call)
+            candidates = self.plan.candidates(call)
             if call.terms.total is not None:
                 call.deadline = min(call.deadline, call.started + call.terms.total)
             await guards.enter(call)
@@ -297,8 +294,8 @@ class Gateway:
         if self._closed:
             return None
         call, io = broken.call, self._opened()
-        targets = self._resolved(call).targets
-        able = [self._candidate(target) for target in targets if self._can_continue(target, call, text)]
+        targets = self.plan.resolved(call).targets
+        able = [self.plan.candidate(target) for target in targets if self._can_continue(target, call, text)]
         able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first
         rest = replace(call, partial=text, terms=replace(call.terms, recovery="terminate", hedge=None))
         try:
@@ -315,44 +312,6 @@ class Gateway:
             return False
 
     # -- helpers ----------------------------------------------------------------------------
-
-    def resolve(self, call: Call) -> Resolved:
-        """Find the targets a request stands for, and note it in the trace."""
-        resolved = self._resolved(call)
-        call.trace.resolved = resolved.how
-        call.trace.warnings += resolved.warnings
-        call.terms = resolved.terms or self._terms
-        return resolved
-
-    def _candidates(self, call: Call) -> Sequence[Candidate]:
-        """Order the targets of each route by its policy, the routes as the name stands for them."""
-        ordered: list[Candidate] = []
-        for route, targets in self.resolve(call).groups:
-            policy = self.parts.policies.get(route)
-            if policy is None or len(targets) == 1:
-                ordered += (Candidate(t, self.parts.catalogue.info(t.provider, t.model)) for t in targets)
-                continue
-            candidates = [self._candidate(target) for target in targets]
-            if getattr(policy, "needs_cost", False):
-                candidates = [self._priced(candidate, call) for candidate in candidates]
-            ordered += policy.order(call, candidates)
-        call.trace.candidates += (str(candidate.target) for candidate in ordered)
-        return ordered
-
-    def _candidate(self, target: Target) -> Candidate:
-        ring, info = self.parts.rings[target.provider], self.parts.catalogue.info(target.provider, target.model)
-        return Candidate(target, info, ring.free(target.model), self.memory.facts(target, self.clock.now()))
-
-    def _priced(self, candidate: Candidate, call: Call) -> Candidate:
-        """Estimate what a request will cost at a target."""
-        return candidate._replace(cost=self._price(candidate.target, expected_usage(call.request.body)).amount)
-
-    def _resolved(self, call: Call) -> Resolved:
-        asked, today = call.request, datetime.fromtimestamp(self.clock.wall(), UTC).date()
-        return self.parts.names.resolve(asked.model, asked.routing, today=today, caller=call.caller)
-
-    def _price(self, target: Target, usage: Usage | None) -> Cost:
-        return cost_of(usage, self.parts.catalogue.info(target.provider, target.model), self.clock.wall())
 
     def _keys_rest(self, target: Target, now: float) -> Rest | None:
         return self.parts.rings[target.provider].rest(target.model)
@@ -371,7 +330,7 @@ class Gateway:
             transport = self._transport or open_transport(kind, backend=backend, client=self._client)
             if self.parts.mirror is not None:
                 self.parts.mirror.start(self.memory.rests)
-            io = self._io[loop] = IO(transport, self.clock, timer_for(backend), self._timeouts, self._price)
+            io = self._io[loop] = IO(transport, self.clock, timer_for(backend), self._timeouts, self.plan.price)
         return io
 
     async def _leave_failed(self, guards: GuardStack, call: Call, error: BaseException, io: IO) -> None:

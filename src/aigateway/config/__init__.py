@@ -1,10 +1,11 @@
 """TOML and environment to frozen Settings, which know where each value came from."""
 
+from ._callers import CallerKey, TokenSettings
 from ._environment import VENDORS, apply_environment, apply_roots
 from ._load import FILE_NAME, as_sandbox, load, parse, read_dotenv, with_guard
 from ._origin import Context
 from ._problems import unknown_setting
-from ._settings import CallerKey, KeySettings, ProviderSettings, Settings, TokenSettings
+from ._settings import KeySettings, ProviderSettings, Settings
 
 __all__ = [
     "FILE_NAME", "VENDORS", "CallerKey", "Context", "KeySettings", "ProviderSettings", "Settings", "TokenSettings",

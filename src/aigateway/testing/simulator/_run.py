@@ -144,7 +144,7 @@ def _check_model(gateway: Gateway, plan: Plan) -> None:
     """Refuse a model nobody has before thousands ask for it."""
     request = ChatRequest.parse({"model": plan.model, "messages": [{"role": "user", "content": SAYS}]})
     try:
-        gateway.resolve(gateway.call(request))
+        gateway.plan.resolve(gateway.call(request))
     except RequestError as error:
         raise ConfigurationError(f"request.model: {error.message}") from None
 

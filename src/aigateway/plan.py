@@ -1,0 +1,68 @@
+"""From a call to the candidates it is tried at: resolve the name, price, order; the trace is told why.
+
+A dry run and a real call take the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from .catalogue import cost_of, expected_usage
+from .parts import Parts
+from .routing import Resolved
+from .state import Memory
+from .types import Call, Candidate, Clock, Cost, Target, Terms, Usage
+
+__all__ = ["Plan"]
+
+
+class Plan:
+    """Find where a call can go, and in which order, from what is known this moment."""
+
+    def __init__(self, parts: Parts, memory: Memory, clock: Clock, terms: Terms) -> None:
+        self.parts = parts
+        self._memory = memory
+        self._clock = clock
+        self._terms = terms
+
+    def resolve(self, call: Call) -> Resolved:
+        """Find the targets a request stands for, and note it in the trace."""
+        resolved = self.resolved(call)
+        call.trace.resolved = resolved.how
+        call.trace.warnings += resolved.warnings
+        call.terms = resolved.terms or self._terms
+        return resolved
+
+    def candidates(self, call: Call) -> Sequence[Candidate]:
+        """Order the targets of each route by its policy, the routes as the name stands for them."""
+        ordered: list[Candidate] = []
+        for route, targets in self.resolve(call).groups:
+            policy = self.parts.policies.get(route)
+            if policy is None or len(targets) == 1:
+                ordered += (Candidate(t, self.parts.catalogue.info(t.provider, t.model)) for t in targets)
+                continue
+            candidates = [self.candidate(target) for target in targets]
+            if getattr(policy, "needs_cost", False):
+                candidates = [self._priced(candidate, call) for candidate in candidates]
+            ordered += policy.order(call, candidates)
+        call.trace.candidates += (str(candidate.target) for candidate in ordered)
+        return ordered
+
+    def candidate(self, target: Target) -> Candidate:
+        """Gather what is known of a target."""
+        ring, info = self.parts.rings[target.provider], self.parts.catalogue.info(target.provider, target.model)
+        return Candidate(target, info, ring.free(target.model), self._memory.facts(target, self._clock.now()))
+
+    def resolved(self, call: Call) -> Resolved:
+        """Find the targets a request stands for."""
+        asked, today = call.request, datetime.fromtimestamp(self._clock.wall(), UTC).date()
+        return self.parts.names.resolve(asked.model, asked.routing, today=today, caller=call.caller)
+
+    def price(self, target: Target, usage: Usage | None) -> Cost:
+        """Price what was used at a target, now."""
+        return cost_of(usage, self.parts.catalogue.info(target.provider, target.model), self._clock.wall())
+
+    def _priced(self, candidate: Candidate, call: Call) -> Candidate:
+        """Estimate what a request will cost at a target."""
+        return candidate._replace(cost=self.price(candidate.target, expected_usage(call.request.body)).amount)
