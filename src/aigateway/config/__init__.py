@@ -10,5 +10,6 @@ from ._settings import KeySettings, ProviderSettings, Settings
 
 __all__ = [
     "FILE_NAME", "VENDORS", "CallerKey", "Context", "KeySettings", "ProviderSettings", "Settings", "TokenSettings",
-    "apply_environment", "apply_roots", "as_sandbox", "json_schema", "load", "parse", "read_dotenv", "unknown_setting", "with_guard",
+    "apply_environment", "apply_roots", "as_sandbox", "json_schema", "load", "parse", "read_dotenv", "unknown_setting",
+    "with_guard",
 ]  # fmt: skip  # a list of names
