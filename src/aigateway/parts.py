@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
-from .catalogue import Catalogue
+from .catalogue import Catalogue, Estimator
 from .errors import ConfigurationError, PluginError, RequestError
 from .guards import Guard
 from .keys import Key, Ring, Slot, Source
@@ -41,6 +41,7 @@ class Parts:
     drains: Mapping[str, float]
     policies: Mapping[str, Policy]
     mirror: Mirror | None = None
+    estimator: Estimator = field(default_factory=Estimator)
 
 
 def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, random: Random) -> Parts:
@@ -70,7 +71,8 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:
     """Let plug-ins read the secrets that are theirs. Raises ConfigurationError that shows none of them."""
     for secret in settings.context.elsewhere:
-        where = f"{settings.origin}: a secret begins with {secret.scheme}:"
+        stands = settings.context.where_written(f"{secret.scheme}:{secret.reference}")
+        where = f"{stands}: a secret begins with {secret.scheme}:"
         try:
             record = registry.secrets(secret.scheme)
         except PluginError as error:

@@ -90,6 +90,11 @@ class ChatRequest:
         request.extra = _extra(extra)
         return request
 
+    @staticmethod
+    def schema(references: str) -> dict[str, Any]:
+        """Describe the body in JSON Schema; `references` names where its parts will be, with `{model}` for the name."""
+        return _adapter().json_schema(ref_template=references)
+
     @property
     def messages(self) -> list[dict[str, Any]]:
         """Give the messages."""
