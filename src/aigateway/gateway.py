@@ -226,6 +226,7 @@ class Gateway:
             candidates = self.plan.candidates(call)
             if call.terms.total is not None:
                 call.deadline = min(call.deadline, call.started + call.terms.total)
+            call.first = candidates[0].target if candidates else None
             await guards.enter(call)
             if call.reply is not None:
                 exchange = await answered(call, call.reply, io)
