@@ -21,7 +21,7 @@ def count_of(options: GuardOptions, name: str, most: int = 10**9) -> int:
 
 def flag_of(options: GuardOptions, name: str) -> bool:
     """Read true or false. Raises ConfigurationError for what is neither."""
-    value = options.settings[name]
+    value = options.settings.get(name, False)
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be true or false, not {value!r:.40}.")
     return value
