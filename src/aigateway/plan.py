@@ -46,7 +46,7 @@ class Plan:
             if getattr(policy, "needs_cost", False):
                 candidates = [self._priced(candidate, call) for candidate in candidates]
             ordered += policy.order(call, candidates)
-        call.trace.candidates += (str(candidate.target) for candidate in ordered)
+        call.trace.candidates += ordered
         return ordered
 
     def candidate(self, target: Target) -> Candidate:
