@@ -180,20 +180,12 @@ class Gateway:
             raise RequestError("'timeout' must be a positive number of seconds", param="timeout")
         if self.settings.limits.max_tokens is not None:
             _check_cap(request, self.settings.limits.max_tokens)
-<<<<<<< HEAD
         name = request_id or f"{self._random.getrandbits(128):032x}"
         trace = Trace(request.model, id=name, operation=request.operation, stream=request.stream, caller=caller.name)
-        call = Call(request, caller, name, trace=trace)
+        call = Call(request, caller, name, trace=trace, address=address)
         call.timeout = trace.timeout = min(timeout or self._timeouts.total, self._timeouts.total)
         trace.seed, trace.at = self.seed, self.clock.wall()
         trace.routing = request.routing if request.routing != ANYWHERE else None
-=======
-        call = Call(
-            request, caller, request_id or f"{self._random.getrandbits(128):032x}", trace=Trace(asked=request.model)
-        )
-        call.address = address
-        call.timeout = min(timeout or self._timeouts.total, self._timeouts.total)
->>>>>>> main
         return call
 
     def vendor_keys(self) -> list[dict[str, Any]]:

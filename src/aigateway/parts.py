@@ -181,17 +181,13 @@ def _mirror(settings: Settings, registry: Registry) -> Mirror | None:
     return _located(settings, ("state", "url"), lambda: registry.state(scheme).factory(settings.state.url))
 
 
-<<<<<<< HEAD
 def journal_of(settings: Settings) -> Journal | None:
     """Make what writes decisions into a file, where one is named."""
     table = settings.decisions
     return Journal(place(Path(table.file), settings.context.base), table.rotate) if table.file else None
 
 
-def _guard(settings: Settings, registry: Registry, index: int) -> Guard:
-=======
 def _guard(settings: Settings, registry: Registry, index: int, options: GuardOptions) -> Guard:
->>>>>>> main
     from .config import unknown_setting
 
     table = settings.guards[index]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..types import Chunk
+from ..types import Chunk, NativeChunk
 
 __all__ = ["is_text", "without_role"]
 
@@ -24,8 +24,8 @@ def without_role(chunk: Chunk) -> Chunk | None:
 
 
 def is_text(chunk: Chunk) -> bool:
-    """Tell whether a chunk holds nothing that could not be gone on from."""
-    return all(
+    """Tell whether a chunk holds nothing that could not be gone on from; other dialects always hold more."""
+    return not isinstance(chunk, NativeChunk) and all(
         choice.get("index", 0) == 0
         and not choice.get("finish_reason")  # what has ended is not gone on with
         and not any((choice.get("delta") or {}).get(name) for name in NOT_TEXT)

@@ -96,9 +96,9 @@ class Decision:
     use. `policies` are `route: policy`, `considered` what they saw. `seed` is the gateway's.
     """
 
-    asked: str
-    resolved: str
-    candidates: tuple[str, ...]
+    asked: str = ""
+    resolved: str = ""
+    candidates: tuple[str, ...] = ()
     dropped: tuple[Drop, ...] = ()
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import MISSING, asdict, fields
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -16,12 +15,12 @@ from ._target import Facts
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-    from ._routing import Routing
     from ._target import Candidate
 
 __all__ = ["frozen", "read", "write"]
 
 T = TypeVar("T")
+Clean = Callable[[str], str]
 # Characters a caller's `routing` may have in a record; a longer one is left out, and said to be.
 LONGEST = 4096
 UNKNOWN = Facts()
@@ -29,32 +28,19 @@ UNKNOWN = Facts()
 
 def frozen(trace: Trace) -> Decision:
     """Freeze what a trace holds."""
-    routing = _sent(trace.routing)
-    long = ("the request's routing was too long to be recorded",) if len(str(routing)) > LONGEST else ()
-    return Decision(
-        trace.asked,
-        trace.resolved,
-        tuple(str(candidate.target) for candidate in trace.candidates),
-        tuple(trace.dropped),
-        tuple(trace.steps),
-        (*trace.warnings, *long),
-        tuple(trace.notes),
-        trace.id,
-        trace.at,
-        trace.operation,
-        trace.stream,
-        trace.caller,
-        trace.timeout,
-        trace.estimate,
-        {} if long else routing,
-        tuple(trace.policies),
-        tuple(map(_considered, trace.candidates)) if any(map(_was_looked_at, trace.candidates)) else (),
-        trace.seed,
-        trace.ended,
-    )
+    held: dict[str, Any] = {name: getattr(trace, name) for name in Trace.__slots__}
+    held.update((name, tuple(value)) for name, value in held.items() if isinstance(value, list))
+    held["candidates"] = tuple(str(candidate.target) for candidate in trace.candidates)
+    looked = any(c.cost is not None or c.keys_free != 1 or c.facts != UNKNOWN for c in trace.candidates)
+    held["considered"] = tuple(map(_considered, trace.candidates)) if looked else ()
+    held["routing"] = {} if trace.routing is None else _plain(trace.routing, str)
+    if len(str(held["routing"])) > LONGEST:
+        held["routing"] = {}
+        held["warnings"] += ("the request's routing was too long to be recorded",)
+    return Decision(**held)
 
 
-def write(decision: Decision, clean: Callable[[str], str]) -> str:
+def write(decision: Decision, clean: Clean) -> str:
     """Give one line of JSON, in ASCII: no terminal obeys it, no reader splits it."""
     plain = {"version": decision.version, **_plain(decision, clean)}
     return json.dumps(plain, separators=(",", ":"), allow_nan=False).replace("\x7f", "\\u007f")
@@ -68,40 +54,32 @@ def read(kind: type[T], text: str | bytes, version: int) -> T:
         found = json.loads(text)
     except (ValueError, RecursionError):
         raise RequestError("this is no decision record: it is not JSON.") from None
-    if not isinstance(found, dict) or "version" not in found:
+    if not isinstance(found, dict) or not isinstance(found.get("version"), int):
         raise RequestError("this is no decision record: it has no version.")
-    if found["version"] != version or isinstance(found["version"], bool):
-        named = found["version"] if isinstance(found["version"], int) else "another kind"
+    if found["version"] != version:
         raise RequestError(
-            f"this decision record is of version {named}; this aigateway reads version {version}. "
+            f"this decision record is of version {found['version']}; this aigateway reads version {version}. "
             "Read it with the aigateway that wrote it."
         )
     try:
         record: T = _adapter(cast("Hashable", kind)).validate_json(text, strict=True)
-        return record
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))[:80]
         raise RequestError(f"this is no decision record: {where}: {first['msg']}.") from None
+    return record
 
 
-def _plain(record: Any, clean: Callable[[str], str]) -> dict[str, Any]:
+def _plain(record: Any, clean: Clean) -> dict[str, Any]:
     """Give the fields of a record that have not their default."""
-    return {name: _value(value, clean) for name, value, default in _fields(record) if value != default}
+    named = isinstance(record, tuple)
+    names = record._fields if named else record.__slots__
+    usual = record._field_defaults if named else {name: getattr(type(record)(), name) for name in names}
+    values = ((name, getattr(record, name)) for name in names)
+    return {name: _value(value, clean) for name, value in values if name not in usual or value != usual[name]}
 
 
-def _fields(record: Any) -> list[tuple[str, Any, Any]]:
-    if isinstance(record, tuple):
-        kind: Any = type(record)
-        return [(name, getattr(record, name), kind._field_defaults.get(name, MISSING)) for name in kind._fields]
-    return [(field.name, getattr(record, field.name), _default(field)) for field in fields(record)]
-
-
-def _default(field: Any) -> Any:
-    return field.default if field.default_factory is MISSING else field.default_factory()
-
-
-def _value(value: Any, clean: Callable[[str], str]) -> Any:
+def _value(value: Any, clean: Clean) -> Any:
     if isinstance(value, str):
         return clean(value.encode("utf-8", "replace").decode())  # half a character would make the line unreadable
     if isinstance(value, float):
@@ -123,31 +101,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _sent(routing: Routing | None) -> dict[str, Any]:
-    """Give the fields a caller set."""
-    if routing is None:
-        return {}
-    plain = type(routing)()
-    return {
-        name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
-        for name, value in asdict(routing).items()
-        if value != getattr(plain, name)
-    }
-
-
 def _considered(candidate: Candidate) -> Considered:
-    facts, target = candidate.facts, candidate.target
-    return Considered(
-        str(target),
-        target.weight,
-        candidate.keys_free,
-        facts.in_flight,
-        facts.failing,
-        facts.first_content,
-        candidate.cost,
-    )
-
-
-def _was_looked_at(candidate: Candidate) -> bool:
-    """Tell whether anything was gathered for a policy: for the order of the configuration nothing is."""
-    return candidate.cost is not None or candidate.keys_free != 1 or candidate.facts != UNKNOWN
+    target, facts = candidate.target, candidate.facts
+    known = (facts.in_flight, facts.failing, facts.first_content, candidate.cost)
+    return Considered(str(target), target.weight, candidate.keys_free, *known)
