@@ -1,0 +1,58 @@
+"""OpenAI's Responses API without state: whatever asks it is answered, and nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ..types import Chunk, Reply
+from ..types._request import _explain
+from ._responses_request import chat_fields
+from ._responses_stream import ResponsesTelling
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+__all__ = ["Responses"]
+
+
+class Responses:
+    """Translate between the Responses API and chat."""
+
+    operation = "responses"
+
+    def chat(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the chat body a request means. Raises RequestError naming the caller's own field."""
+        from pydantic import ValidationError
+
+        try:
+            _adapter().validate_python(body)
+        except ValidationError as error:
+            raise _explain(error) from None
+        chat, needs = chat_fields({name: value for name, value in body.items() if value is not None})
+        if needs:
+            raise needs[0]
+        return chat
+
+    def reply(self, asked: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
+        """Give the response a chat answer is: what a stream of one chunk adds up to."""
+        telling = ResponsesTelling(asked, id=reply.id, model=reply.model)
+        choices = [{**choice, "delta": choice["message"]} for choice in reply.body["choices"]]
+        telling.feed(Chunk({**reply.body, "choices": choices}))
+        telling.end(reply.usage)
+        return telling.response
+
+    def telling(self, asked: Mapping[str, Any], *, id: str, model: str) -> ResponsesTelling:
+        """Begin to tell a stream."""
+        return ResponsesTelling(asked, id=id, model=model)
+
+
+@cache
+def _adapter() -> TypeAdapter[dict[str, Any]]:
+    """Build the checker on first use: importing does nothing."""
+    from pydantic import TypeAdapter
+
+    from ._responses_body import ResponsesBody
+
+    return TypeAdapter(ResponsesBody)  # type: ignore[arg-type]  # a TypedDict is a dict at run time
