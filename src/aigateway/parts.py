@@ -70,7 +70,8 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:
     """Let plug-ins read the secrets that are theirs. Raises ConfigurationError that shows none of them."""
     for secret in settings.context.elsewhere:
-        where = f"{settings.origin}: a secret begins with {secret.scheme}:"
+        stands = settings.context.where_written(f"{secret.scheme}:{secret.reference}")
+        where = f"{stands}: a secret begins with {secret.scheme}:"
         try:
             record = registry.secrets(secret.scheme)
         except PluginError as error:

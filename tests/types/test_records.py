@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigateway.types import ANYONE, IN_PROCESS, Call, Caller, ChatRequest, Decision, Step, Target, Trace, Usage
+from aigateway.types import ANYONE, IN_PROCESS, Call, Caller, ChatRequest, Decision, Drop, Step, Target, Trace, Usage
 
 COUNT = st.integers(0, 10**9)
 
@@ -36,7 +36,7 @@ def test_a_decision_explains_itself() -> None:
         asked="smart",
         resolved="the route 'smart'",
         candidates=("a/x", "b/y", "c/z"),
-        dropped=(("c/z", "it cannot help with what failed before"),),
+        dropped=(Drop("c/z", "context_window", "it cannot help with what failed before"),),
         steps=(
             Step("a/x", "rate_limit", seconds=0.0124, reason="slow down."),
             Step("b/y", "complete", seconds=1.5, wait=0.25),

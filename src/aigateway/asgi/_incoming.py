@@ -25,6 +25,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_BODY = 10 * 1024 * 1024
 # Seconds the last words to a client may take: it may not be reading.
 LAST_WORDS = 0.5
+JSON = b"application/json"
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 # Request ids tell requests apart; they need not be hard to guess, so no system call is spent on each.
 IDS = Random()  # noqa: S311  # see above
@@ -142,9 +143,11 @@ class Incoming:
             raise ClientGone from None
         self.sends += 1
 
-    async def answer(self, body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        """Send a whole JSON answer; to HEAD, its head alone."""
-        await self.start(status, headers or {}, b"application/json", len(body))
+    async def answer(
+        self, body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None, kind: bytes = JSON
+    ) -> None:
+        """Send a whole answer; to HEAD, its head alone."""
+        await self.start(status, headers or {}, kind, len(body))
         await self.finish(b"" if self.scope["method"] == "HEAD" else body)
 
     async def refuse(self, error: GatewayError, headers: Mapping[str, str] | None = None) -> None:

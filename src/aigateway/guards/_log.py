@@ -63,7 +63,7 @@ def line_of(call: Call, outcome: Outcome) -> dict[str, Any]:
         "ms": round(outcome.seconds * 1000, 1),
     }
     if call.trace.dropped:
-        line["not_asked"] = [f"{target}: {reason}" for target, reason in call.trace.dropped]
+        line["not_asked"] = [f"{target}: {reason}" for target, _, reason in call.trace.dropped]
     if outcome.first_content is not None:
         line["first_content_ms"] = round(outcome.first_content * 1000, 1)
     if outcome.usage is not None:

@@ -8,11 +8,19 @@ from typing import NamedTuple
 from ..errors import Billed
 from ._usage import Cost, Known, Usage
 
-__all__ = ["Decision", "Step", "Trace"]
+__all__ = ["Decision", "Drop", "Step", "Trace"]
 
 
 # How a sum is known: as its least certain part is.
 DOUBTS: tuple[Known, ...] = ("unknown", "estimated", "priced", "reported")
+
+
+class Drop(NamedTuple):
+    """One target that was not asked: `code` is for programs and stays, `reason` ends a sentence for people."""
+
+    target: str
+    code: str
+    reason: str
 
 
 class Step(NamedTuple):
@@ -55,7 +63,7 @@ class Decision:
     asked: str
     resolved: str
     candidates: tuple[str, ...]
-    dropped: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[Drop, ...] = ()
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -86,7 +94,7 @@ class Decision:
         order = f", to be tried in this order: {', '.join(self.candidates)}" if len(self.candidates) > 1 else ""
         lines = [f"{asked} {self.resolved}{order}."]
         lines += [step.explain() for step in self.steps]
-        lines += [f"{target} was not asked: {reason}." for target, reason in self.dropped]
+        lines += [f"{target} was not asked: {reason}." for target, _, reason in self.dropped]
         if self.steps and self.answered_by is None:
             lines.append("Nobody answered.")
         lines += [f"Note: {warning}." for warning in self.warnings]
@@ -100,7 +108,7 @@ class Trace:
     asked: str = ""
     resolved: str = ""
     candidates: list[str] = field(default_factory=list)
-    dropped: list[tuple[str, str]] = field(default_factory=list)
+    dropped: list[Drop] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -9,11 +9,12 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
+from ._routing import Routing
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
-__all__ = ["ChatRequest", "Routing", "messages_from"]
+__all__ = ["ChatRequest", "messages_from"]
 
 # Fields that would change where a request goes, or with which key: the operator's business.
 FORBIDDEN = frozenset(
@@ -25,35 +26,6 @@ FORBIDDEN = frozenset(
 OWN = ("routing", "extra", "models")
 # What the request itself decides, whatever `extra` says of it.
 PINNED = frozenset({"messages", "model", "stream", "stream_options"})
-
-
-@dataclass(frozen=True, slots=True)
-class Routing:
-    """Say, for one request, where it may go. `models` are tried after the named model."""
-
-    models: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    fallback: bool | None = None
-
-    @classmethod
-    def parse(cls, value: object) -> Routing:
-        """Read the `routing` object of a request. Raises RequestError naming the wrong field."""
-        if value is None:
-            return cls()
-        if not isinstance(value, Mapping):
-            raise RequestError('\'routing\' must be an object, such as {"only": ["groq"]}', param="routing")
-        unknown = set(value) - {"models", "only", "ignore", "fallback"}
-        if unknown:
-            name = min(map(str, unknown))
-            raise RequestError(
-                f"'routing.{name}' is not known; use models, only, ignore or fallback", param=f"routing.{name}"
-            )
-        fallback = value.get("fallback")
-        if fallback is not None and not isinstance(fallback, bool):
-            raise RequestError("'routing.fallback' must be true or false", param="routing.fallback")
-        names = {field: _names(field, value.get(field)) for field in ("models", "only", "ignore")}
-        return cls(**names, fallback=fallback)
 
 
 @dataclass(slots=True)
@@ -126,6 +98,11 @@ class ChatRequest:
         request.extra = _extra(extra)
         return request
 
+    @staticmethod
+    def schema(references: str) -> dict[str, Any]:
+        """Describe the body in JSON Schema; `references` names where its parts will be, with `{model}` for the name."""
+        return _adapter().json_schema(ref_template=references)
+
     @property
     def messages(self) -> list[dict[str, Any]]:
         """Give the messages."""
@@ -147,14 +124,6 @@ def _check_finite(value: object) -> None:
         raise RequestError("the request holds a number that is too large; send finite numbers", code="invalid_json")
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _check_finite(part)
-
-
-def _names(field: str, value: object) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
-        return tuple(value)
-    raise RequestError(f"'routing.{field}' must be a list of names", param=f"routing.{field}")
 
 
 def _extra(value: object) -> Mapping[str, Mapping[str, Any]]:
