@@ -38,7 +38,7 @@ class Responses:
     def reply(self, asked: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
         """Give the response a chat answer is: what a stream of one chunk adds up to."""
         telling = ResponsesTelling(asked, id=reply.id, model=reply.model)
-        choices = [{**choice, "delta": choice["message"]} for choice in reply.body["choices"]]
+        choices = [{**choice, "delta": _numbered(choice["message"])} for choice in reply.body["choices"]]
         telling.feed(Chunk({**reply.body, "choices": choices}))
         telling.end(reply.usage)
         return telling.response
@@ -46,6 +46,12 @@ class Responses:
     def telling(self, asked: Mapping[str, Any], *, id: str, model: str) -> ResponsesTelling:
         """Begin to tell a stream."""
         return ResponsesTelling(asked, id=id, model=model)
+
+
+def _numbered(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a message whose calls are numbered, as those of a stream are."""
+    calls = message.get("tool_calls") or ()
+    return {**message, "tool_calls": [{**call, "index": at} for at, call in enumerate(calls)]}
 
 
 @cache

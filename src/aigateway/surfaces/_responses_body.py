@@ -32,7 +32,7 @@ class ResponsesBody(TypedDict):
     """OpenAI's request to create a response (openai-python 3.51); unknown fields are kept."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]  # as above
-    input: str | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=4000)]
+    input: Any  # a text, or items, each with a shape of its own
     instructions: NotRequired[str | None]
     model: NotRequired[Annotated[str, Field(max_length=512)] | None]
     stream: NotRequired[bool | None]

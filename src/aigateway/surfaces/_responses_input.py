@@ -1,4 +1,4 @@
-"""Items of a Responses conversation as chat messages (openai-python 3.51, types/responses/response_input_item_param)."""
+"""Items of a Responses conversation as chat messages (openai-python 3.51, response_input_item_param)."""
 
 from __future__ import annotations
 
@@ -164,9 +164,7 @@ class History:
 
     def _cannot(self, kind: object, path: str) -> None:
         if not isinstance(kind, str):
-            raise RequestError(
-                f"'{path}.type' must name a kind of content, such as 'input_text'", param=f"{path}.type"
-            )
+            raise RequestError(f"'{path}.type' must name a kind of content, such as 'input_text'", param=f"{path}.type")
         if kind in ("image_url", "file"):
             raise RequestError(
                 f"'{path}.type' is {kind!r}, a chat request's; here it is 'input_{kind.removesuffix('_url')}'",

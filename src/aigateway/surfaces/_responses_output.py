@@ -30,8 +30,8 @@ PREFIXES = {"reasoning": "rs", "message": "msg"}
 class Spoken:
     """Thoughts, or a message: an item made of parts of text. `body` is what it is so far."""
 
-    def __init__(self, kind: str, id: str, at: int) -> None:
-        self.body: dict[str, Any] = {"id": id, **HEADS[kind], "status": "in_progress", "content": []}
+    def __init__(self, kind: str, item_id: str, at: int) -> None:
+        self.body: dict[str, Any] = {"id": item_id, **HEADS[kind], "status": "in_progress", "content": []}
         self.at = at
         self.open = True
         self.part = ""  # which kind of part is open
@@ -60,8 +60,8 @@ class Spoken:
 class Calling:
     """A function call: an item from its name on, whatever of it came before."""
 
-    def __init__(self, id: str, call_id: str) -> None:
-        self.body: dict[str, Any] = {"id": id, "type": "function_call", "status": "in_progress"}
+    def __init__(self, item_id: str, call_id: str) -> None:
+        self.body: dict[str, Any] = {"id": item_id, "type": "function_call", "status": "in_progress"}
         self.body |= {"call_id": call_id, "name": "", "arguments": ""}
         self.at = -1
         self.open = True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from time import time
 from typing import Any
+from uuid import uuid4
 
 from ..errors import GatewayError, Kind, ProviderError, StreamInterrupted
 from ..types import Usage
 
-__all__ = ["INCOMPLETE", "answer", "error_object", "response_id", "usage_object"]
+__all__ = ["INCOMPLETE", "answer", "error_object", "usage_object"]
 
 # Why an answer is no whole one, by chat's finish reason.
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -22,23 +24,21 @@ ECHOED = (
 )  # fmt: skip  # a list of names
 
 
-def response_id(named: str) -> str:
-    """Give a response's id for the id of a request or a chat answer: the same for the same one."""
-    return f"resp_{blake2b(named.encode('utf-8', 'replace'), digest_size=16).hexdigest()}"
+def answer(asked: Mapping[str, Any], head: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Begin a response. Nothing is kept, so nothing can be fetched later or gone on with.
 
-
-def answer(asked: Mapping[str, Any], *, id: str, model: str, created: int) -> dict[str, Any]:
-    """Begin a response; `asked` is the request. Nothing is kept, so nothing can be fetched or gone on with."""
+    `asked` is the request, `head` the chat answer or its first chunk, `model` who answers if that does not say.
+    """
     reasoning, text = asked.get("reasoning") or {}, asked.get("text") or {}
     return {
-        "id": id,
+        "id": f"resp_{_stem(head.get('id'))}",
         "object": "response",
-        "created_at": created,
+        "created_at": head.get("created") or int(time()),  # a vendor that keeps no time
         "status": "in_progress",
         "background": False,
         "error": None,
         "incomplete_details": None,
-        "model": model,
+        "model": str(head.get("model") or model),
         "output": [],
         "parallel_tool_calls": asked.get("parallel_tool_calls", True),
         "previous_response_id": None,
@@ -72,3 +72,10 @@ def error_object(error: GatewayError) -> dict[str, Any]:
     kind = error.cause_kind if isinstance(error, StreamInterrupted) else getattr(error, "kind", None)
     code = CODES.get(kind, "server_error") if isinstance(error, ProviderError) and kind else "server_error"
     return {"code": code, "message": error.message}
+
+
+def _stem(named: object) -> str:
+    """Give what a response's ids are made of: the same for the same answer, of one shape for every vendor."""
+    if not isinstance(named, str) or not named:
+        return uuid4().hex
+    return blake2b(named.encode("utf-8", "replace"), digest_size=16).hexdigest()

@@ -10,6 +10,7 @@ from ._responses_input import History, NativeOnly, rows, text_at
 
 __all__ = ["chat_fields"]
 
+MOST_ITEMS = 4000  # with the instructions, no more messages than a chat request may hold
 LOGPROBS = "message.output_text.logprobs"
 # What nothing that keeps nothing can do; null and false ask for none of it.
 REFUSED = {
@@ -53,7 +54,7 @@ def chat_fields(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[NativeOnl
     if isinstance(body["input"], str):
         history.messages.append({"role": "user", "content": body["input"]})
     else:
-        for at, item in enumerate(body["input"]):
+        for at, item in enumerate(_items(body["input"])):
             history.add(item, f"input[{at}]")
     needs = history.needs + [NativeOnly(f"{name!r}", name) for name in NATIVE if name in body]
     chat["messages"] = [_said(message) for message in history.messages] or [{"role": "user", "content": ""}]
@@ -75,6 +76,13 @@ def _refuse(body: Mapping[str, Any]) -> None:
             raise RequestError(f"{name!r} is a chat request's; here it is {right}.", param=name)
 
 
+def _items(value: object) -> list[dict[str, Any]]:
+    items = rows(value, "input")
+    if not 1 <= len(items) <= MOST_ITEMS:
+        raise RequestError(f"'input' holds {len(items)} items; send 1 to {MOST_ITEMS}", param="input")
+    return items
+
+
 def _said(message: dict[str, Any]) -> dict[str, Any]:
     """Give thoughts that nothing followed an empty text: vendors refuse a message of neither."""
     if message["content"] is None and "tool_calls" not in message:
@@ -90,7 +98,8 @@ def _tools(body: Mapping[str, Any], chat: dict[str, Any], needs: list[NativeOnly
             needs.append(NativeOnly(f"'{where}', a tool of type {kind[:64]!r},", f"{where}.type"))
         elif "function" in tool:
             raise RequestError(
-                f"'{where}.function' is a chat request's; here its fields stand beside 'type'", param=f"{where}.function"
+                f"'{where}.function' is a chat request's; here its fields stand beside 'type'",
+                param=f"{where}.function",
             )
         else:
             tools.append(_function(tool, where))

@@ -9,7 +9,7 @@ from ..errors import GatewayError
 from ..types import Chunk, NativeChunk, Usage
 from ._responses_input import sealed
 from ._responses_output import PARTS, PREFIXES, Calling, Spoken, made, place, within
-from ._responses_reply import INCOMPLETE, answer, error_object, response_id, usage_object
+from ._responses_reply import INCOMPLETE, answer, error_object, usage_object
 from ._surface import Named
 
 __all__ = ["ResponsesTelling"]
@@ -28,7 +28,6 @@ class ResponsesTelling:
 
     def __init__(self, asked: Mapping[str, Any], *, id: str, model: str) -> None:
         self._asked = asked
-        self._id = response_id(id)
         self._model = model
         self._number = 0
         self._events: list[Named] = []
@@ -36,7 +35,7 @@ class ResponsesTelling:
         self._calls: dict[object, Calling] = {}
         self._last_call: object = None
         self._seals = "reasoning.encrypted_content" in asked.get("include", ())
-        self._stem = self._id.removeprefix("resp_")
+        self._stem = ""
         self._finish: str | None = None
         self.response: dict[str, Any] = {}
 
@@ -87,10 +86,8 @@ class ResponsesTelling:
     # -- what is said -----------------------------------------------------------------------
 
     def _begin(self, body: Mapping[str, Any]) -> None:
-        created = body.get("created")
-        self.response = answer(
-            self._asked, id=self._id, model=str(body.get("model") or self._model), created=created if created else 0
-        )
+        self.response = answer(self._asked, body, self._model)
+        self._stem = self.response["id"].removeprefix("resp_")
         # What is told is not changed any more.
         self._say("response.created", response=dict(self.response))
         self._say("response.in_progress", response=dict(self.response))
