@@ -298,6 +298,7 @@ class Gateway:
         able = [self.plan.candidate(target) for target in targets if self._can_continue(target, call, text)]
         able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first
         rest = replace(call, partial=text, terms=replace(call.terms, recovery="terminate", hedge=None))
+        rest.request = replace(call.request, operation="chat", native=None)  # what has been told so far came as chat
         try:
             return await self._across_targets(rest, able, io) if able else None
         except GatewayError:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
-from .catalogue import Catalogue
+from .catalogue import Catalogue, Estimator
 from .errors import ConfigurationError, PluginError, RequestError
 from .guards import Guard
 from .keys import Key, Ring, Slot, Source
@@ -41,6 +41,7 @@ class Parts:
     drains: Mapping[str, float]
     policies: Mapping[str, Policy]
     mirror: Mirror | None = None
+    estimator: Estimator = field(default_factory=Estimator)
 
 
 def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, random: Random) -> Parts:

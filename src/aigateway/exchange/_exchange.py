@@ -16,7 +16,7 @@ import anyio
 
 from ..errors import GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
 from ..secrets import Secret
-from ..types import Call, Chunk, Decision, Outcome, Reply, Step, Target, Timeouts, Usage
+from ..types import Call, Chunk, Decision, NativeChunk, Outcome, Reply, Step, Target, Timeouts, Usage
 from ._failures import BROKE, from_wire, placed
 from ._io import IO
 from ._source import Broken, Source, WireSource
@@ -378,8 +378,8 @@ def _without_role(chunk: Chunk) -> Chunk | None:
 
 
 def _is_text(chunk: Chunk) -> bool:
-    """Tell whether a chunk holds nothing that could not be gone on from."""
-    return all(
+    """Tell whether a chunk holds nothing that could not be gone on from; other dialects always hold more."""
+    return not isinstance(chunk, NativeChunk) and all(
         choice.get("index", 0) == 0
         and not choice.get("finish_reason")  # what has ended is not gone on with
         and not any((choice.get("delta") or {}).get(name) for name in NOT_TEXT)
