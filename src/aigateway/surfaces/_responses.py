@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..types import Chunk, Reply
 from ..types._request import _explain
-from ._responses_request import chat_fields
+from ._responses_request import chat_fields, native_fields
 from ._responses_stream import ResponsesTelling
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Responses:
     operation = "responses"
 
     def chat(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Give the chat body a request means. Raises RequestError naming the caller's own field."""
+        """Give the chat body a request means. Raises RequestError naming the caller's own field, or NativeOnly."""
         from pydantic import ValidationError
 
         try:
@@ -32,20 +32,25 @@ class Responses:
             raise _explain(error) from None
         chat, needs = chat_fields({name: value for name, value in body.items() if value is not None})
         if needs:
+            needs[0].chat = chat
             raise needs[0]
         return chat
 
+    def native(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Give what a vendor that speaks the Responses API is sent."""
+        return native_fields(body)
+
     def reply(self, asked: Mapping[str, Any], reply: Reply) -> dict[str, Any]:
         """Give the response a chat answer is: what a stream of one chunk adds up to."""
-        telling = ResponsesTelling(asked, id=reply.id, model=reply.model)
+        telling = ResponsesTelling(asked, request_id="", model=reply.model)
         choices = [{**choice, "delta": _numbered(choice["message"])} for choice in reply.body["choices"]]
         telling.feed(Chunk({**reply.body, "choices": choices}))
         telling.end(reply.usage)
         return telling.response
 
-    def telling(self, asked: Mapping[str, Any], *, id: str, model: str) -> ResponsesTelling:
+    def telling(self, asked: Mapping[str, Any], *, request_id: str, model: str) -> ResponsesTelling:
         """Begin to tell a stream."""
-        return ResponsesTelling(asked, id=id, model=model)
+        return ResponsesTelling(asked, request_id=request_id, model=model)
 
 
 def _numbered(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,23 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import RequestError
+from ._surface import NativeOnly
 
-__all__ = ["History", "NativeOnly", "sealed"]
+__all__ = ["History", "rows", "sealed", "text_at", "unknown_to_chat", "unsealed"]
 
 # Thoughts in the field for encrypted ones, for clients that send nothing else back: ours to read, hidden from nobody.
 OURS = "aigateway."
 ROLES = ("user", "system", "developer", "assistant")
 # What a vendor keeps for us is out of reach: accounts differ by key and by target, and the gateway keeps nothing.
 KEPT = "the gateway keeps no files; send the data itself, as a data: URL or as 'file_data'"
-
-
-class NativeOnly(RequestError):
-    """Chat has no word for it; a target that speaks the Responses API itself may know it."""
-
-    code = "needs_native_responses"
-
-    def __init__(self, what: str, param: str) -> None:
-        super().__init__(f"{what} cannot be said in a chat request, which is what this target is asked.", param=param)
 
 
 class History:
@@ -57,7 +49,7 @@ class History:
         if kind in self._kinds:
             self._kinds[kind](item, path)
         else:
-            self.needs.append(NativeOnly(f"'{path}', an item of type {kind[:64]!r},", f"{path}.type"))
+            self.needs.append(unknown_to_chat(f"'{path}', an item of type {kind[:64]!r},", f"{path}.type"))
 
     # -- kinds of items ---------------------------------------------------------------------
 
@@ -157,7 +149,7 @@ class History:
         if part.get("file_id") is not None:
             raise RequestError(f"'{path}.file_id': {KEPT}", param=f"{path}.file_id")
         if part.get("file_url") is not None:
-            self.needs.append(NativeOnly(f"'{path}.file_url'", f"{path}.file_url"))
+            self.needs.append(unknown_to_chat(f"'{path}.file_url'", f"{path}.file_url"))
             return None
         fields = {name: text_at(part, name, path) for name in ("filename", "file_data") if part.get(name) is not None}
         return {"type": "file", "file": fields}
@@ -170,7 +162,12 @@ class History:
                 f"'{path}.type' is {kind!r}, a chat request's; here it is 'input_{kind.removesuffix('_url')}'",
                 param=f"{path}.type",
             )
-        self.needs.append(NativeOnly(f"'{path}', content of type {kind[:64]!r},", f"{path}.type"))
+        self.needs.append(unknown_to_chat(f"'{path}', content of type {kind[:64]!r},", f"{path}.type"))
+
+
+def unknown_to_chat(what: str, param: str) -> NativeOnly:
+    """Say what only a target can know that speaks the Responses API itself."""
+    return NativeOnly(f"{what} needs a target that speaks the Responses API itself.", param=param)
 
 
 def rows(value: object, path: str) -> list[dict[str, Any]]:

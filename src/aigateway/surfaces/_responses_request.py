@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import RequestError
-from ._responses_input import History, NativeOnly, rows, text_at
+from ._responses_input import History, rows, text_at, unknown_to_chat, unsealed
+from ._surface import NativeOnly
 
-__all__ = ["chat_fields"]
+__all__ = ["chat_fields", "native_fields"]
 
 MOST_ITEMS = 4000  # with the instructions, no more messages than a chat request may hold
 LOGPROBS = "message.output_text.logprobs"
@@ -33,6 +34,8 @@ MISNAMED = {
 }
 # What is done by a vendor around the model: chat has no word for it.
 NATIVE = ("prompt", "moderation", "context_management", "access_programs")
+# Items that are nothing without theirs.
+WITH_IDS = frozenset({"image_generation_call", "local_shell_call", "local_shell_call_output", "mcp_approval_request"})
 # What a chat request says otherwise, or has no use for.
 TRANSLATED = frozenset(
     {"background", "conversation", "image", "include", "input", "instructions", "max_output_tokens", "max_tool_calls"}
@@ -56,7 +59,7 @@ def chat_fields(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[NativeOnl
     else:
         for at, item in enumerate(_items(body["input"])):
             history.add(item, f"input[{at}]")
-    needs = history.needs + [NativeOnly(f"{name!r}", name) for name in NATIVE if name in body]
+    needs = history.needs + [unknown_to_chat(f"{name!r}", name) for name in NATIVE if name in body]
     chat["messages"] = [_said(message) for message in history.messages] or [{"role": "user", "content": ""}]
     if "max_output_tokens" in body:
         chat["max_completion_tokens"] = body["max_output_tokens"]
@@ -65,6 +68,27 @@ def chat_fields(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[NativeOnl
     _tools(body, chat, needs)
     _shape(body, chat, needs)
     return chat, needs
+
+
+def native_fields(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what a vendor that speaks the Responses API is sent. Nothing is kept there either.
+
+    With `store` false the ids of items are looked up and not found (reports by many users of OpenAI's API),
+    so the items go without. Thoughts we sealed are given as they are.
+    """
+    fields = {**body, "store": False}
+    if isinstance(body.get("input"), list):
+        fields["input"] = [_portable(item) for item in body["input"]]
+    return fields
+
+
+def _portable(item: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in item.items() if name != "id" or item.get("type") in WITH_IDS}
+    thoughts = unsealed(item.get("encrypted_content"))
+    if thoughts:
+        del kept["encrypted_content"]
+        kept["content"] = [{"type": "reasoning_text", "text": thoughts}]
+    return kept
 
 
 def _refuse(body: Mapping[str, Any]) -> None:
@@ -95,7 +119,7 @@ def _tools(body: Mapping[str, Any], chat: dict[str, Any], needs: list[NativeOnly
     for at, tool in enumerate(body.get("tools", ())):
         kind, where = text_at(tool, "type", f"tools[{at}]"), f"tools[{at}]"
         if kind != "function":
-            needs.append(NativeOnly(f"'{where}', a tool of type {kind[:64]!r},", f"{where}.type"))
+            needs.append(unknown_to_chat(f"'{where}', a tool of type {kind[:64]!r},", f"{where}.type"))
         elif "function" in tool:
             raise RequestError(
                 f"'{where}.function' is a chat request's; here its fields stand beside 'type'",
@@ -131,7 +155,7 @@ def _choice(
         allowed = rows(choice.get("tools"), "tool_choice.tools")
         names = {tool.get("name") for tool in allowed if tool.get("type") == "function"}
         return choice.get("mode"), [tool for tool in tools if tool["function"]["name"] in names]
-    needs.append(NativeOnly(f"'tool_choice' of type {str(kind)[:64]!r}", "tool_choice.type"))
+    needs.append(unknown_to_chat(f"'tool_choice' of type {str(kind)[:64]!r}", "tool_choice.type"))
     return None, tools
 
 
@@ -148,10 +172,10 @@ def _shape(body: Mapping[str, Any], chat: dict[str, Any], needs: list[NativeOnly
         elif kind == "json_object":
             chat["response_format"] = {"type": "json_object"}
         elif kind != "text":
-            needs.append(NativeOnly(f"'text.format' of type {kind[:64]!r}", "text.format.type"))
+            needs.append(unknown_to_chat(f"'text.format' of type {kind[:64]!r}", "text.format.type"))
     if text.get("verbosity") is not None:
         chat["verbosity"] = text["verbosity"]
     if reasoning.get("effort") is not None:
         chat["reasoning_effort"] = reasoning["effort"]
     if reasoning.get("mode") not in (None, "standard"):
-        needs.append(NativeOnly("'reasoning.mode'", "reasoning.mode"))
+        needs.append(unknown_to_chat("'reasoning.mode'", "reasoning.mode"))

@@ -26,8 +26,9 @@ class ResponsesTelling:
     of several calls may come in any order.
     """
 
-    def __init__(self, asked: Mapping[str, Any], *, id: str, model: str) -> None:
+    def __init__(self, asked: Mapping[str, Any], *, request_id: str, model: str) -> None:
         self._asked = asked
+        self._request_id = request_id
         self._model = model
         self._number = 0
         self._events: list[Named] = []
@@ -39,11 +40,16 @@ class ResponsesTelling:
         self._finish: str | None = None
         self.response: dict[str, Any] = {}
 
+    def note(self, chunk: NativeChunk) -> None:
+        """Note how far a stream of this dialect has come that is passed on as it is."""
+        number, response = chunk.body.get("sequence_number"), chunk.body.get("response")
+        if type(number) is int:
+            self._number = number + 1
+        if isinstance(response, dict):
+            self.response = dict(response)
+
     def feed(self, chunk: Chunk) -> list[Named]:
-        """Say what a chunk says; of an answer in this dialect already, only take note."""
-        if isinstance(chunk, NativeChunk):
-            self._note(chunk.body)
-            return []
+        """Say what a chunk says."""
         if not self.response:
             self._begin(chunk.body)
         for choice in chunk.body["choices"]:
@@ -74,7 +80,7 @@ class ResponsesTelling:
         if not self.response:
             self._begin({})
         flat = {"code": error.code or error.type, "message": error.message, "param": error.param}
-        self._say("error", **flat, error={**flat, "type": error.type})
+        self._say("error", **flat, error={**flat, "type": error.type, "request_id": self._request_id})
         for item in self._items:
             if item.open:
                 item.close("incomplete")
@@ -193,14 +199,6 @@ class ResponsesTelling:
 
     def _item_id(self, prefix: str) -> str:
         return f"{prefix}_{self._stem}_{len(self._items)}"
-
-    def _note(self, body: Mapping[str, Any]) -> None:
-        """Note how far a stream in this dialect has come, to go on from there if it breaks."""
-        number, response = body.get("sequence_number"), body.get("response")
-        if type(number) is int:
-            self._number = number + 1
-        if isinstance(response, dict):
-            self.response = response
 
 
 def _logprobs(choice: Mapping[str, Any]) -> list[Any]:
