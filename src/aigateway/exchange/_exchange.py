@@ -15,6 +15,7 @@ from typing import Protocol
 import anyio
 
 from ..errors import GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
+from ..guards import tell
 from ..secrets import Secret
 from ..types import Call, Chunk, Decision, NativeChunk, Outcome, Reply, Step, Target, Timeouts, Usage
 from ._failures import BROKE, from_wire, placed
@@ -170,6 +171,8 @@ class Exchange:
             if batch and self._resumed:
                 batch = [chunk for chunk in map(_without_role, batch) if chunk is not None]
             if batch:
+                if self.call.listeners:
+                    tell(self.call, batch)
                 if self.collect or self.go_on:
                     self._texts += ((chunk.text, chunk.reasoning) for chunk in batch)
                     self._only_text = self._only_text and (self.go_on is None or all(map(_is_text, batch)))
@@ -341,7 +344,7 @@ class Exchange:
     def _ended(self, error: GatewayError | None) -> Outcome:
         seconds = self._io.clock.now() - self.call.started
         if self.complete and not self.lost:
-            return Outcome("complete", self.usage, None, seconds, self.first_content)
+            return Outcome("complete", self.usage, None, seconds, self.first_content, self.reply)
         if self._error is not None:
             return Outcome("interrupted", self.usage, self._interrupted(self._error), seconds, self.first_content)
         return Outcome("cancelled", self.usage, error, seconds, self.first_content)
