@@ -59,9 +59,7 @@ def test_a_text() -> None:
             said("user", {"type": "input_image", "image_url": "data:image/png;base64,eA==", "detail": "low"}),
             {
                 "role": "user",
-                "content": [
-                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,eA==", "detail": "low"}}
-                ],
+                "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,eA==", "detail": "low"}}],
             },
         ),
         (
@@ -121,7 +119,7 @@ def test_two_answers_in_a_row_are_two_messages() -> None:
 
 
 def test_sealed_thoughts_come_back() -> None:
-    """Thoughts we gave as encrypted content are read again where a client sends nothing else back; a vendor's are not."""
+    """Thoughts we gave as encrypted content are read again, for clients that send nothing else; a vendor's are not."""
     from aigateway.surfaces._responses_input import sealed
 
     sent = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed("hm, ü")}

@@ -22,6 +22,11 @@ class Responses:
 
     operation = "responses"
 
+    @staticmethod
+    def schema(references: str) -> dict[str, Any]:
+        """Describe the body in JSON Schema; `references` names where its parts will be, with `{model}` for the name."""
+        return _adapter().json_schema(ref_template=references)
+
     def chat(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Give the chat body a request means. Raises RequestError naming the caller's own field, or NativeOnly."""
         from pydantic import ValidationError
