@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from math import inf
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 
@@ -35,7 +36,7 @@ from ..parts import offered
 from ..secrets import Secret, place, root
 from ..types import Caller, Clock
 
-__all__ = ["Inside", "RemoteTokens", "Who", "file_store", "weekly_keys"]
+__all__ = ["Inside", "RemoteTokens", "Seen", "Who", "file_store", "weekly_keys"]
 
 LOG = logging.getLogger("aigateway.callers")
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -44,11 +45,21 @@ Fetch = Callable[[str], Awaitable[bytes]]
 FETCHED_ANEW, FETCHED_AT_ALL, OUTDATED = 10.0, 1.0, 600.0
 
 
+class Seen:
+    """Count what this process was asked since it began."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.requests = 0
+
+
 class Inside(NamedTuple):
-    """Give an endpoint what it works with."""
+    """Give an endpoint what it works with; `describe` gives the OpenAPI document of all routes."""
 
     gateway: Gateway
     who: Who
+    seen: Seen
+    describe: Callable[[], dict[str, Any]]
 
 
 class Who:
