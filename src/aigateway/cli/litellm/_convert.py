@@ -80,13 +80,15 @@ class _Routes:
         """Give the routes by name."""
         groups = self._models.groups
         chains = {name: self._chain(name) for name in groups}
-        own = {name: self._own(name, group, alone=not chains[name]) for name, group in groups.items()}
+        referred = {*self._options.aliases.values(), *(other for chain in chains.values() for other in chain)}
+        inner = referred | {name for name, chain in chains.items() if chain}
+        own = {name: self._own(name, group, alone=name not in inner) for name, group in groups.items()}
         for name, chain in chains.items():
-            if chain:
+            if name in inner and (chain or own[name] != name):
                 self.routes[name] = Route([own[name], *(own[other] for other in chain)])
         for alias, name in self._options.aliases.items():
             if name in own and alias not in groups:
-                self.routes[alias] = Route([name if name in self.routes else own[name]])
+                self.routes[alias] = Route([own[name], *(own[other] for other in chains[name])])
             else:
                 self._notes.add(f"router_settings.model_group_alias: {alias!r} stands for nothing that was taken over.")
         if self._models.wild:
@@ -109,7 +111,10 @@ class _Routes:
         return [other for other in wanted if other in self._models.groups and other != name]
 
     def _own(self, name: str, group: list[Deployment], *, alone: bool) -> Any:
-        """Give what a group stands for by itself: one target, or the name of a route over several."""
+        """Give what a group stands for by itself: one target, or the name of a route over several.
+
+        Where others refer to it, that route has a name no model has: a target of that name could be either.
+        """
         tiers: dict[float, list[Deployment]] = {}
         for made in group:
             tiers.setdefault(made.order, []).append(made)
