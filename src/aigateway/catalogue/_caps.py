@@ -31,7 +31,7 @@ def check_caps(request: ChatRequest, *, output: int | None = None, context: int 
 def _asked(request: ChatRequest) -> tuple[float, str]:
     """Give the most tokens any field asks for, and that field."""
     most, param = 0.0, ""
-    for fields in (request.body, *request.extra.values()):
+    for fields in (request.native or {}, request.body, *request.extra.values()):
         for name in ASKED:
             value = fields.get(name, 0)
             if isinstance(value, int | float) and value > most:
