@@ -63,7 +63,7 @@ class RateLimit:
             amount = 1 if kind.name == "requests" else max(1, self._estimate(call).total)
             found = await kind.shared(identity, amount, rule) if kind.is_shared else None
             if found is None:
-                found = kind.meter.take(identity, amount, kind.part(rule), now)
+                found = kind.alone(identity, amount, rule, now)
             kind.show(call.headers, rule, found)
             if not found.admitted:
                 for entry in taken:
@@ -126,6 +126,13 @@ class Kind:
     async def shared(self, identity: str, amount: int, rule: Rule) -> Taken | None:
         """Take from what all processes share; None while they cannot."""
         return await self._shared.take(self._prefix + identity, amount, rule) if self._shared else None
+
+    def alone(self, identity: str, amount: int, rule: Rule, now: float) -> Taken:
+        """Take from this process's part; what passes so is told to those it shares with when they can be reached."""
+        found = self.meter.take(identity, amount, self.part(rule), now)
+        if self._shared is not None and found.admitted:
+            self._shared.correct(self._prefix + identity, amount, rule, found)
+        return found
 
     def correct(self, identity: str, more: int, rule: Rule, taken: Taken, now: float) -> None:
         """Take more or less than was taken."""
