@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-START = 20.0  # seconds a process may take to come up on a busy machine
+START = 60.0  # seconds a process may take to come up on a busy machine
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -42,7 +42,7 @@ class Running:
             time.sleep(0.02)
         raise AssertionError(f"{pattern!r} did not show in: {self.output}")
 
-    def stop(self, number: int = signal.SIGTERM, *, within: float = 5) -> int:
+    def stop(self, number: int = signal.SIGTERM, *, within: float = START) -> int:
         """Send a signal; give the exit code."""
         self.process.send_signal(number)
         return self.process.wait(within)
@@ -67,7 +67,7 @@ def run(tmp_path: Path) -> Run:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=2 * START,
             check=False,
         )
 
