@@ -277,7 +277,7 @@ def test_a_long_context_goes_on_only_where_it_may_fit(
     error = story.run(Kind.CONTEXT_LENGTH)
 
     assert tried == story.tried
-    assert dropped == [target for target, _ in story.call.trace.dropped]
+    assert dropped == [target for target, _, _ in story.call.trace.dropped]
     assert isinstance(error, NoAnswer)
     assert 400 == error.status
 
@@ -390,5 +390,5 @@ def test_targets_the_bounds_leave_over_are_named() -> None:
     story.run(ProviderError(Kind.SERVER_ERROR, "down"))
 
     assert ["t0", "t0", "t1"] == story.tried
-    assert ["t2", "t3"] == [target.partition("/")[0] for target, _ in story.call.trace.dropped]
-    assert all("retries.attempts" in reason for _, reason in story.call.trace.dropped)
+    assert ["t2", "t3"] == [target.partition("/")[0] for target, _, _ in story.call.trace.dropped]
+    assert all("retries.attempts" in reason for _, _, reason in story.call.trace.dropped)

@@ -76,7 +76,7 @@ class World:
         except (ProviderError, NoAnswer, RequestError) as error:
             return asked, error
         finally:
-            self.dropped = dict(call.trace.dropped)
+            self.dropped = {drop.target: drop.reason for drop in call.trace.dropped}
 
     def fail(self, target: Target) -> None:
         error = self.ill.get(str(target))

@@ -6,7 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigateway.types import ANYONE, IN_PROCESS, Call, Caller, ChatRequest, Decision, Step, Target, Trace, Usage
+from aigateway.types import (
+    ANYONE,
+    IN_PROCESS,
+    Call,
+    Caller,
+    Candidate,
+    ChatRequest,
+    Decision,
+    Drop,
+    Step,
+    Target,
+    Trace,
+    Usage,
+)
 
 COUNT = st.integers(0, 10**9)
 
@@ -36,7 +49,7 @@ def test_a_decision_explains_itself() -> None:
         asked="smart",
         resolved="the route 'smart'",
         candidates=("a/x", "b/y", "c/z"),
-        dropped=(("c/z", "it cannot help with what failed before"),),
+        dropped=(Drop("c/z", "context_window", "it cannot help with what failed before"),),
         steps=(
             Step("a/x", "rate_limit", seconds=0.0124, reason="slow down."),
             Step("b/y", "complete", seconds=1.5, wait=0.25),
@@ -77,9 +90,9 @@ def test_a_caller_who_left_is_not_a_failure_of_the_target() -> None:
 
 def test_a_frozen_trace_no_longer_changes() -> None:
     """A decision is what was known when it was made."""
-    trace = Trace(asked="m", candidates=["a/x"])
+    trace = Trace(asked="m", candidates=[Candidate(Target("a", "x"))])
     before = trace.freeze()
-    trace.candidates.append("b/y")
+    trace.candidates.append(Candidate(Target("b", "y")))
     trace.steps.append(Step("a/x", "complete"))
 
     assert ("a/x",) == before.candidates

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from ..errors import ProviderError
 from ..types import Call, Decision, Outcome
+from ._guard import GuardOptions
 
 __all__ = ["LogGuard", "json_line"]
 
@@ -23,7 +24,7 @@ class LogGuard:
     instant = True
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> LogGuard:
+    def from_options(cls, options: GuardOptions) -> LogGuard:
         """Build it; it has no settings."""
         return cls()
 
@@ -63,7 +64,7 @@ def line_of(call: Call, outcome: Outcome) -> dict[str, Any]:
         "ms": round(outcome.seconds * 1000, 1),
     }
     if call.trace.dropped:
-        line["not_asked"] = [f"{target}: {reason}" for target, reason in call.trace.dropped]
+        line["not_asked"] = [f"{target}: {reason}" for target, _, reason in call.trace.dropped]
     if outcome.first_content is not None:
         line["first_content_ms"] = round(outcome.first_content * 1000, 1)
     if outcome.usage is not None:

@@ -14,7 +14,7 @@ from typing import Self
 
 from ..errors import CALLER_CAUSED, Kind, NoAnswer, ProviderError, Remedy, RequestError
 from ..state import Rest, of_model
-from ..types import Call, Candidate, ModelInfo, Outcome, Target
+from ..types import Call, Candidate, Drop, ModelInfo, Outcome, Role, Target
 from ._backoff import backoff
 from ._budget import THROTTLED, TRANSIENT
 from ._health import Health
@@ -36,7 +36,7 @@ class Attempt:
     `forced` goes past a rest, because there is no other target.
     """
 
-    __slots__ = ("_attempts", "_began", "_paid", "_probe", "candidate", "error", "forced", "wait")
+    __slots__ = ("_attempts", "_began", "_paid", "_probe", "candidate", "error", "forced", "role", "wait")
 
     def __init__(
         self, attempts: Attempts, candidate: Candidate, wait: float, *, paid: float = 0.0, forced: bool = False
@@ -48,6 +48,7 @@ class Attempt:
         self.candidate = candidate
         self.wait = wait
         self.forced = forced
+        self.role: Role = "knock" if forced else ""
         self.error: ProviderError | None = None
 
     @property
@@ -126,9 +127,9 @@ class Attempts:
         for candidate in self._candidates:
             if self._asked and candidate.target in self._asked:
                 continue  # asked beside another one
-            reason = self._unfit(candidate)
-            if reason:
-                self.call.trace.dropped.append((str(candidate.target), reason))
+            unfit = self._unfit(candidate)
+            if unfit:
+                self._drop(candidate, *unfit)
                 continue
             yield from self._at(candidate)
             if self._over:
@@ -141,7 +142,9 @@ class Attempts:
         one_more = self._billable + 1 < self._retries.attempts
         if candidate is None or candidate.target.provider in self._called or not one_more:
             return None
-        return Attempt(self, candidate, 0.0)
+        rival = Attempt(self, candidate, 0.0)
+        rival.role = "hedge"
+        return rival
 
     def begun(self, attempt: Attempt) -> None:
         """Note a target that is asked beside another one."""
@@ -188,7 +191,7 @@ class Attempts:
         while wait is not None and self._within_bounds(wait):
             paid = self._price(candidate.target) if candidate.target.provider in self._called else 0.0
             if paid and not self.health.budgets[candidate.target.provider].take(paid):
-                self._drop(candidate, f"the retry budget of {candidate.target.provider} is spent")
+                self._drop(candidate, "retry_budget", f"the retry budget of {candidate.target.provider} is spent")
                 return
             attempt = Attempt(self, candidate, wait, paid=paid)
             yield attempt
@@ -202,13 +205,13 @@ class Attempts:
             if wait is None and attempt.error.remedy.other_target == "no":
                 self._over = True
 
-    def _unfit(self, candidate: Candidate) -> str:
-        """Say why a target cannot help with this request."""
+    def _unfit(self, candidate: Candidate) -> tuple[str, str] | None:
+        """Say why a target cannot help with this request: a code, and a reason."""
         if 0 < _window(candidate.info) <= self._too_small:
-            return "its context window is too small as well"
+            return "context_window", "its context window is too small as well"
         if self._billable >= self._retries.attempts:
-            return f"{self._billable} calls that may have been billed had been made (retries.attempts)"
-        return ""
+            return "attempts", f"{self._billable} calls that may have been billed had been made (retries.attempts)"
+        return None
 
     def _ready(self, candidate: Candidate) -> float | None:
         """Give the wait before a target can be asked; None when it rests for longer than is waited for."""
@@ -219,7 +222,7 @@ class Attempts:
         if rest.kind == Kind.RATE_LIMIT and left <= self._patience:
             self._waited += left
             return left
-        self._drop(candidate, _rests(rest, self.now()))
+        self._drop(candidate, "rest", _rests(rest, self.now()))
         return None
 
     @property
@@ -294,7 +297,7 @@ class Attempts:
         self._undrop(candidate)
         paid = self._price(candidate.target) if candidate.target.provider in self._called else 0.0
         if paid and not self.health.budgets[candidate.target.provider].take(paid):
-            self._drop(candidate, f"the retry budget of {candidate.target.provider} is spent")
+            self._drop(candidate, "retry_budget", f"the retry budget of {candidate.target.provider} is spent")
             self._over = True
             return
         attempt = Attempt(self, candidate, wait, paid=paid)
@@ -346,12 +349,12 @@ class Attempts:
         back = min(filter(isfinite, waits), default=None)
         return None if back is None else max(back, SOONEST)
 
-    def _drop(self, candidate: Candidate, reason: str) -> None:
-        self.call.trace.dropped.append((str(candidate.target), reason))
+    def _drop(self, candidate: Candidate, code: str, reason: str) -> None:
+        self.call.trace.dropped.append(Drop(str(candidate.target), code, reason))
 
     def _undrop(self, candidate: Candidate) -> None:
         trace, name = self.call.trace, str(candidate.target)
-        trace.dropped = [drop for drop in trace.dropped if drop[0] != name]
+        trace.dropped = [drop for drop in trace.dropped if drop.target != name]
 
 
 def _is_at(candidate: Candidate, error: ProviderError) -> bool:

@@ -129,13 +129,13 @@ def _healed(played: Played) -> list[dict[str, Any]]:
 
 def _rests(played: Played) -> dict[str, Any]:
     budgets = played.gateway.health.budgets
-    reasons = [reason for one in played.asked if one.decision for _, reason in one.decision.dropped]
+    codes = [drop.code for one in played.asked if one.decision for drop in one.decision.dropped]
     put = [event for event in played.events if event.what == "rest" and event.seconds > 0]
     return {
         "breaker_opened": _counted(event.name for event in put if event.state == "open"),
         "others": _counted(f"{event.name}: {event.state}" for event in put if event.state != "open"),
         "probes": sum(event.what == "claim" for event in played.events),
-        "budget_refused": sum(reason.startswith("the retry budget") for reason in reasons),
+        "budget_refused": codes.count("retry_budget"),
         "budget_left": {name: round(budget.left, 3) for name, budget in sorted(budgets.items())},
     }
 
