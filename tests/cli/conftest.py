@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -94,10 +95,11 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     before = dict(os.environ)
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
+    def call(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Done:
         wanted = {**environment(tmp_path, env), "PATH": before["PATH"]}
         os.environ.clear()
         os.environ.update(wanted)
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         capsys.readouterr()
         code = command_line(arguments)
         out, err = capsys.readouterr()
@@ -106,6 +108,17 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     yield call
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture
+def here(invoke: Invoke) -> Run:
+    """Do as `run`, in this process: for what is said and done, not for `serve` and what a process is."""
+
+    def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        done = invoke(*arguments, env=env, stdin=stdin)
+        return subprocess.CompletedProcess(arguments, done.code, done.out, done.err)
+
+    return run
 
 
 @pytest.fixture
