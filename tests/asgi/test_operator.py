@@ -36,6 +36,8 @@ WHO = {
 # none, unknown, caller, admin, root
 MATRIX = {
     "POST /v1/chat/completions": (401, 401, 200, 200, 401),
+    "POST /v1/messages": (401, 401, 200, 200, 401),
+    "POST /v1/messages/count_tokens": (401, 401, 200, 200, 401),
     "GET /v1/models": (401, 401, 200, 200, 401),
     "GET /v1/models/a/echo": (401, 401, 200, 200, 401),
     "GET /": (200, 200, 200, 200, 200),
