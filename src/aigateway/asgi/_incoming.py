@@ -123,6 +123,8 @@ class Incoming:
         """Send the head of the answer."""
         self.status = status
         raw = [(b"content-type", content_type), (b"x-request-id", self.id.encode("latin-1"))]
+        if self.envelope is not error_body:
+            raw.append((b"request-id", self.id.encode("latin-1")))  # what Anthropic's clients read
         if length is not None:
             raw.append((b"content-length", b"%d" % length))
         for name, value in ({**self.beside, **headers} if self.beside else headers).items():

@@ -7,7 +7,6 @@ from typing import Any
 from pydantic_core import to_json
 
 from ..catalogue import size_of
-from ..exchange import Exchange
 from ..surfaces import Messages, anthropic_error, parse_json
 from ._incoming import Incoming
 from ._responses import Translated
@@ -24,10 +23,6 @@ class CreateMessage(Translated):
     surface = SURFACE
     envelope = staticmethod(anthropic_error)
 
-    def headers(self, exchange: Exchange, parsed: float) -> dict[str, str]:
-        """Name the request as Anthropic's clients read it, too."""
-        return {**super().headers(exchange, parsed), "request-id": exchange.call.id}
-
 
 class CountTokens:
     """Answer POST /v1/messages/count_tokens: our estimate of what a message would count; no vendor is asked."""
@@ -43,7 +38,7 @@ class CountTokens:
         call = self._gateway.call(asked, caller=request.caller, request_id=request.id)
         target = self._gateway.plan.resolved(call).targets[0]
         counted = self._gateway.parts.estimator.input(target, size_of(asked.body))
-        headers = {"request-id": request.id, "x-aigateway-warning": f"estimated for {target}; no vendor was asked"}
+        headers = {"x-aigateway-warning": f"estimated for {target}; no vendor was asked"}
         await request.answer(to_json({"input_tokens": counted}), headers=headers)
 
 

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from pydantic_core import from_json
 
-from ..errors import GatewayError
-from ..types import Chunk, NativeChunk, Usage
-from ._surface import Named
+from ...errors import GatewayError
+from ...types import Chunk, NativeChunk, Usage
+from .._surface import Named
 
 __all__ = ["PER_TOKEN", "MessagesTelling", "error_body"]
 

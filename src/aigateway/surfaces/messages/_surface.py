@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ..types import Chunk, Reply
-from ..types._request import _explain
-from ._messages_request import chat_fields
-from ._messages_stream import PER_TOKEN, MessagesTelling
+from ...types import Chunk, Reply
+from ...types._request import _explain
+from ._request import chat_fields
+from ._stream import PER_TOKEN, MessagesTelling
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -85,6 +85,6 @@ def _adapter() -> TypeAdapter[dict[str, Any]]:
     """Build the checker on first use: importing does nothing."""
     from pydantic import TypeAdapter
 
-    from ._messages_body import MessagesBody
+    from ._body import MessagesBody
 
     return TypeAdapter(MessagesBody)  # type: ignore[arg-type]  # a TypedDict is a dict at run time

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from ..errors import RequestError
-from ._responses_input import rows, text_at
-from ._surface import NativeOnly
+from ...errors import RequestError
+from .._fields import rows, text_at
+from .._surface import NativeOnly
 
 __all__ = ["chat_fields"]
 
