@@ -29,6 +29,7 @@ from ._operator import ClearRests, CurrentKey, Keys, ReloadKeys
 from ._pages import Asset, Docs, OpenAPI, Redoc
 from ._responses import CreateResponse
 from ._running import Running, ShuttingDown
+from ._simple import ChatForm, ChatJSON, ChatStreamed, Complete, CompleteStreamed
 from ._who import Inside, Seen, Who
 
 __all__ = ["ROUTES", "App", "create_app"]
@@ -54,9 +55,14 @@ class Entry(NamedTuple):
 # `docs` is public with `server.debug`, else the operators'.
 ROUTES: Sequence[Entry] = (
     Entry("POST", "/v1/chat/completions", Chat, "chat"),
+    Entry("POST", "/v1/chat/completions/stream", ChatStreamed, "chat"),
     Entry("POST", "/v1/responses", CreateResponse, "chat"),
     Entry("POST", "/v1/messages", CreateMessage, "chat"),
     Entry("POST", "/v1/messages/count_tokens", CountTokens, "chat"),
+    Entry("POST", "/v1/inference/complete", Complete, "chat"),
+    Entry("POST", "/v1/inference/stream", CompleteStreamed, "chat"),
+    Entry("POST", "/chat", ChatForm, "chat"),
+    Entry("POST", "/chat/json", ChatJSON, "chat"),
     Entry("GET HEAD", "/v1/models", Models, "caller"),
     Entry("GET HEAD", "/v1/models/{id:path}", OneModel, "caller"),
     Entry("GET HEAD", "/", Welcome, "public"),

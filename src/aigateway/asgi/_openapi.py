@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..surfaces import Messages, Responses
 from ..types import ChatRequest
+from ._simple import prompt_schema
 
 if TYPE_CHECKING:
     from ._app import Entry
@@ -19,11 +20,6 @@ Make = Callable[[dict[str, Any]], dict[str, Any]]
 JSON, EVENTS, FORM = "application/json", "text/event-stream", "application/x-www-form-urlencoded"
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 FREE: dict[str, Any] = {"type": "object"}
-PROMPT: dict[str, Any] = {
-    "type": "object",
-    "properties": {"prompt": {"type": "string", "minLength": 1}, "model": {"type": "string"}},
-    "required": ["prompt"],
-}
 ERROR: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -114,11 +110,17 @@ def _of(name: str, schema: Callable[[str], dict[str, Any]]) -> Make:
     return make
 
 
+CHAT, PROMPT = _of("ChatBody", ChatRequest.schema), _of("PromptBody", prompt_schema)
 MESSAGES = _of("MessagesBody", Messages.schema)
 # What is sent where; a route that is not here takes no body.
 BODIES: Mapping[str, tuple[str, Make]] = {
-    "/v1/chat/completions": (JSON, _of("ChatBody", ChatRequest.schema)),
+    "/v1/chat/completions": (JSON, CHAT),
+    "/v1/chat/completions/stream": (JSON, CHAT),
     "/v1/responses": (JSON, _of("ResponsesBody", Responses.schema)),
     "/v1/messages": (JSON, MESSAGES),
     "/v1/messages/count_tokens": (JSON, MESSAGES),
+    "/v1/inference/complete": (JSON, PROMPT),
+    "/v1/inference/stream": (JSON, PROMPT),
+    "/chat": (FORM, PROMPT),
+    "/chat/json": (JSON, PROMPT),
 }
