@@ -61,7 +61,8 @@ class Plan:
 
     def price(self, target: Target, usage: Usage | None) -> Cost:
         """Price what was used at a target, now."""
-        return cost_of(usage, self.parts.catalogue.info(target.provider, target.model), self._clock.wall())
+        info = self.parts.catalogue.info(target.provider, target.model)
+        return cost_of(usage, info, self._clock.wall(), images=usage.images if usage else 0)
 
     def _priced(self, candidate: Candidate, call: Call) -> Candidate:
         """Estimate what a request will cost at a target."""
