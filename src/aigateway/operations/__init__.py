@@ -1,6 +1,6 @@
 """What vendors are asked for besides chat: other dialects, embeddings, images; one codec each, without I/O."""
 
-from ._codec import ELSEWHERE, Codec, NativeDecoder, Peer, native_body, offered
+from ._codec import ELSEWHERE, Codec, NativeDecoder, Peer, native_body, offered, speaks
 from ._embeddings import EmbeddingsCodec
 from ._images import ImagesCodec
 from ._messages import MessagesCodec
@@ -22,5 +22,5 @@ CODECS: dict[str, Codec] = {
 __all__ = [
     "CODECS", "ELSEWHERE", "WITHHELD", "Codec", "EmbedReply", "EmbedRequest", "EmbeddingsCodec", "Image", "ImageReply",
     "ImageRequest", "ImagesCodec", "MessagesCodec", "NativeDecoder", "Peer", "ResponsesCodec", "native_body",
-    "nonsense", "offered", "read_object", "read_responses_usage", "read_usage", "tell",
+    "nonsense", "offered", "read_object", "read_responses_usage", "read_usage", "speaks", "tell",
 ]  # fmt: skip  # a list of names
