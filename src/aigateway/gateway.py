@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
@@ -19,15 +19,16 @@ import anyio
 import anyio.to_thread
 
 from .asking import Asking
+from .catalogue import expected_usage
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, running_loop, timer_for
 from .guards import GuardStack, close_all
 from .keys import Wanted
-from .parts import build
+from .parts import build, journal_of
 from .plan import Plan
 from .plugins import Registry
 from .routing import Attempt, Attempts, Health
-from .state import Memory, Rest
+from .state import Decisions, Memory, Rest
 from .transport import Transport, open_transport
 from .types import (
     IN_PROCESS,
@@ -36,8 +37,10 @@ from .types import (
     Candidate,
     ChatRequest,
     Clock,
+    Ended,
     Outcome,
     Retries,
+    Routing,
     Target,
     Terms,
     Timeouts,
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
 __all__ = ["Chunks", "Gateway", "SystemClock"]
 
 LOG = logging.getLogger("aigateway")
+ANYWHERE = Routing()
 
 
 class SystemClock:
@@ -89,9 +93,11 @@ class Gateway(Asking):
             LOG.addHandler(logging.NullHandler())
         self.settings = settings
         self.registry = registry or Registry(allow=settings.plugins)
-        self._random = Random(seed)  # noqa: S311  # jitter, not cryptography
+        self.seed = SystemRandom().getrandbits(32) if seed is None else seed
+        self._random = Random(self.seed)  # noqa: S311  # jitter, not cryptography
         self.memory = Memory(random=self._random)
         self.health = Health(self.memory, self._random)
+        self.decisions = Decisions(settings.decisions.keep, journal_of(settings))
         self.clock = clock or SystemClock()
         self.memory.rests.now = self.clock.now
         self.parts = build(settings, self.registry, self.memory, self.clock, self._random)
@@ -127,6 +133,8 @@ class Gateway(Asking):
             await close_all(self.parts.guards)
             if self.parts.mirror is not None:
                 await anyio.to_thread.run_sync(self.parts.mirror.close)
+            if self.decisions.journal is not None:
+                await anyio.to_thread.run_sync(self.decisions.journal.close)
 
     def call(
         self,
@@ -142,11 +150,12 @@ class Gateway(Asking):
             raise RequestError("'timeout' must be a positive number of seconds", param="timeout")
         if self.settings.limits.max_tokens is not None:
             _check_cap(request, self.settings.limits.max_tokens)
-        call = Call(
-            request, caller, request_id or f"{self._random.getrandbits(128):032x}", trace=Trace(asked=request.model)
-        )
-        call.address = address
-        call.timeout = min(timeout or self._timeouts.total, self._timeouts.total)
+        name = request_id or f"{self._random.getrandbits(128):032x}"
+        trace = Trace(request.model, id=name, operation=request.operation, stream=request.stream, caller=caller.name)
+        call = Call(request, caller, name, trace=trace, address=address)
+        call.timeout = trace.timeout = min(timeout or self._timeouts.total, self._timeouts.total)
+        trace.seed, trace.at = self.seed, self.clock.wall()
+        trace.routing = request.routing if request.routing != ANYWHERE else None
         return call
 
     def vendor_keys(self) -> list[dict[str, Any]]:
@@ -206,8 +215,7 @@ class Gateway(Asking):
             raise
         if call.terms.recovery == "continue":
             exchange.go_on = self._go_on
-        if guards:
-            exchange.on_close(lambda outcome: guards.leave(call, outcome))
+        exchange.on_close(lambda outcome: self._leave(guards, call, outcome))
         return exchange
 
     async def _across_targets(self, call: Call, candidates: Sequence[Candidate], io: IO) -> Exchange:
@@ -263,7 +271,9 @@ class Gateway(Asking):
 
     async def _once(self, call: Call, attempt: Attempt, key: Key, io: IO) -> Exchange:
         provider = self.parts.providers[attempt.target.provider]
-        exchange = await open_exchange(call, attempt.target, provider, io, key=key.secret, wait=attempt.wait)
+        exchange = await open_exchange(
+            call, attempt.target, provider, io, key=key.secret, wait=attempt.wait, role=attempt.role
+        )
         exchange.drain = self.parts.drains.get(attempt.target.provider, 0.0)
         return exchange
 
@@ -316,9 +326,22 @@ class Gateway(Asking):
         """Tell guards and caller how a call ended that never reached content."""
         failed = error if isinstance(error, GatewayError) else None
         if failed is not None:
-            failed.decision = call.trace.freeze()
+            failed.trace = call.trace
         state = Outcome("failed" if failed else "cancelled", error=failed, seconds=io.clock.now() - call.started)
-        await guards.leave(call, state)
+        await self._leave(guards, call, state)
+
+    async def _leave(self, guards: GuardStack, call: Call, outcome: Outcome) -> None:
+        """Note how a call ended, tell the guards, and keep why it went where it went."""
+        trace, error = call.trace, outcome.error
+        status, code = (error.status, error.code or "") if error is not None else (0, "")
+        trace.ended = Ended(outcome.state, outcome.seconds, outcome.first_content, status, code)
+        if outcome.usage is None and trace.estimate is None:
+            trace.estimate = expected_usage(call.request.body)
+        try:
+            if guards:
+                await guards.leave(call, outcome)
+        finally:
+            self.decisions.add(trace)
 
 
 def _is_duration(value: object) -> bool:
