@@ -14,7 +14,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("src/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")])
 EDGES = ("cli", "testing", "asgi", "blocking.py", "__main__.py")
-# Dialects it can be asked in: pure, and an edge as `asgi` is; each a folder one can read at a sitting all the same.
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 EXEMPTION = "# size:"  # followed by the reason, on the line of the `def`
