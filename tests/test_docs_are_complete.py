@@ -84,6 +84,7 @@ HEADINGS = {
     "WeeklySettings": "`[callers]`",
     "TokenSettings": "`[callers]`",
     "StateSettings": "`[state]`",
+    "DecisionSettings": "`[decisions]`",
     "ServerSettings": "`[server]`",
 }
 
