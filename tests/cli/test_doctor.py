@@ -213,6 +213,17 @@ def test_files_that_others_may_touch(mode: int, code: int, state: str, doctor: A
     assert (code, state) == (ended, found["files"][0])
 
 
+def test_a_configuration_with_a_secret_in_it(doctor: Any, tmp_path: Path) -> None:
+    """A file that holds a literal secret is one for its owner, too."""
+    (tmp_path / "aigateway.toml").touch(mode=0o644)
+    (tmp_path / "aigateway.toml").chmod(0o644)
+    key = '[{ secret = "gsk-canary", allow_literal = true }]'
+    code, found, _ = doctor(f'[providers.groq]\nkeys = {key}\nbase_url = "http://localhost:1/v1"\n')
+
+    assert (4, "look") == (code, found["files"][0])
+    assert "aigateway.toml (644)" in found["files"][1]
+
+
 def test_a_port_that_is_taken(doctor: Any, free_port: int) -> None:
     """It is said, and how to ask the server that may be there; it fails nothing."""
     with socket.create_server(("127.0.0.1", free_port)):

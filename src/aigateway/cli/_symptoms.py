@@ -138,7 +138,10 @@ def files(settings: Settings) -> Iterator[Symptom]:
 def _kept(settings: Settings) -> Iterator[tuple[Path, str]]:
     """Give each file that holds something secret, and what that is."""
     yield Path(".env").resolve(), "the secrets in"
+    base = settings.context.base
     for secret in _secrets(settings):
+        if not secret.source and base is not None:  # written into the file itself
+            yield (base / settings.origin).resolve(), "the secrets in"
         kind, _, path = secret.source.partition(":")
         if kind == "file" and not Path(path).resolve().is_relative_to("/run/secrets"):
             yield Path(path).resolve(), "the secret in"
