@@ -185,7 +185,10 @@ def test_a_provider_in_this_process(here: Run, write: Callable[[str], str]) -> N
     assert "hello there\n" == done.stdout
 
 
-@pytest.mark.parametrize("command", ["serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "schema"])
+COMMANDS = ["serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "doctor", "schema"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help(here: Run, command: str) -> None:
     """Every command says what it does."""
     done = here(command, "--help")
