@@ -280,7 +280,7 @@ def responded(model: str = "gpt-6.2-sol", **fields: Any) -> HTTPRequest:
 
 
 def test_responses_hold_to_the_same_rules() -> None:
-    """What a model refuses in a chat it is not sent in a Responses request: other vendors' fields, sampling, efforts."""
+    """What a model refuses in a chat it is not sent in a Responses request: foreign fields, sampling, efforts."""
     request = responded(temperature=0.2, reasoning={"effort": "minimal", "summary": "auto"}, thinking={"type": "x"})
 
     assert "https://api.openai.com/v1/responses" == request.url
