@@ -12,7 +12,7 @@ import pytest
 from openai import APIError, AsyncOpenAI, BadRequestError, InternalServerError, OpenAI
 from pydantic import BaseModel
 
-from aigateway import Gateway, Settings
+from aigateway import Gateway, RequestError, Settings, blocking
 from aigateway.asgi import create_app
 from aigateway.testing.sandbox import Sandbox
 
@@ -300,3 +300,28 @@ async def test_a_server_that_stops(
     assert ["error", "response.failed"] == [event["type"] for event in events[-2:]]
     assert "shutting_down" == events[-2]["code"]
     assert list(range(len(events))) == [event["sequence_number"] for event in events]
+
+
+@pytest.mark.anyio
+@each_vendor
+async def test_in_process(configure: Callable[..., Settings], model: str) -> None:
+    """In-process the same object comes, with what it cost and why it went where it went."""
+    async with Gateway(configure()) as gateway:
+        reply = await gateway.respond(model, [{"role": "user", "content": "hi"}], instructions="Be brief.")
+        with pytest.raises(TypeError, match="whole answers"):
+            await gateway.respond(model, "hi", stream=True)
+        with pytest.raises(RequestError, match="Send the whole conversation"):
+            await gateway.respond(model, "hi", previous_response_id="resp_1")
+
+    assert greeting(model) == reply.text == reply.body["output"][-1]["content"][0]["text"]
+    assert ("response", "completed") == (reply.body["object"], reply.body["status"])
+    assert "stop" == reply.finish_reason
+    assert reply.usage.total_tokens == reply.body["usage"]["total_tokens"] > 5
+    assert reply.decision is not None
+    assert reply.cost.amount
+
+
+def test_in_process_without_a_loop(configure: Callable[..., Settings]) -> None:
+    """Programs without an event loop ask the same way."""
+    with blocking.Gateway(configure()) as gateway:
+        assert greeting("minimax/MiniMax-M3") == gateway.respond("minimax/MiniMax-M3", "hi").text
