@@ -122,7 +122,7 @@ def test_two_answers_in_a_row_are_two_messages() -> None:
 
 def test_sealed_thoughts_come_back() -> None:
     """Thoughts we gave as encrypted content are read again, for clients that send nothing else; a vendor's are not."""
-    from aigateway.surfaces._responses_input import sealed
+    from aigateway.surfaces.responses._input import sealed
 
     sent = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed("hm, ü")}
     assert "hm, ü" == messages(sent, CALL)[0]["reasoning_content"]
@@ -284,7 +284,7 @@ def test_what_only_some_targets_know() -> None:
 
 def test_what_a_vendor_is_sent_that_has_the_api() -> None:
     """The caller's own request goes on, but nothing is stored, no id refers to anything, and our seal is opened."""
-    from aigateway.surfaces._responses_input import sealed
+    from aigateway.surfaces.responses._input import sealed
 
     items = [
         {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed("hm")},

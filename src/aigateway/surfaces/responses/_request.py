@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import RequestError
-from ._responses_input import History, rows, text_at, unknown_to_chat, unsealed
-from ._surface import NativeOnly
+from ...errors import RequestError
+from .._fields import rows, text_at
+from .._surface import NativeOnly
+from ._input import History, unknown_to_chat, unsealed
 
 __all__ = ["chat_fields", "native_fields"]
 
@@ -39,18 +40,8 @@ WITH_IDS = frozenset({"image_generation_call", "local_shell_call", "local_shell_
 # What a chat request says otherwise, or has no use for.
 TRANSLATED = frozenset(
     {"background", "conversation", "image", "include", "input", "instructions", "max_output_tokens", "max_tool_calls"}
-    | {
-        "metadata",
-        "previous_response_id",
-        "reasoning",
-        "store",
-        "stream_options",
-        "text",
-        "tool_choice",
-        "tools",
-        "truncation",
-    }
-    | {*NATIVE}
+    | {"metadata", "previous_response_id", "reasoning", "store", "stream_options", "text", "tool_choice", "tools"}
+    | {"truncation", *NATIVE}
 )
 
 
