@@ -17,6 +17,8 @@ from aigateway import Gateway
 from aigateway.asgi import create_app
 from aigateway.plugins import Registry
 
+START = 60.0  # seconds a server may take to come up or to stop on a busy machine
+
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 
 ECHO: dict[str, Any] = {
@@ -35,14 +37,14 @@ def _serve(registry: Registry | None = None, **tables: Any) -> Iterator[httpx2.C
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
         thread.start()
         try:
-            end = time.monotonic() + 20
+            end = time.monotonic() + START
             while not server.started and thread.is_alive() and time.monotonic() < end:
                 time.sleep(0.005)
             with httpx2.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=10) as client:
                 yield client
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(START)
 
 
 @pytest.fixture
