@@ -98,7 +98,8 @@ class Gateway:
         self.memory.rests.now = self.clock.now
         self.parts = build(settings, self.registry, self.memory, self.clock, self._random)
         self._timeouts = settings.timeouts.over(Timeouts())
-        self.plan = Plan(self.parts, self.memory, self.clock, Terms(settings.retries.over(Retries())))
+        terms = Terms(settings.retries.over(Retries()))
+        self.plan = Plan(self.parts, self.memory, self.clock, terms, random=self._random)
         self._client = client
         self._transport = transport
         self._io: WeakKeyDictionary[object, IO] = WeakKeyDictionary()

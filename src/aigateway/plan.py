@@ -1,68 +1,135 @@
-"""From a call to the candidates it is tried at: resolve the name, price, order; the trace is told why.
+"""From a call to the candidates it is tried at: resolve the name, leave out, order; the trace is told why.
 
 A dry run and a real call take the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from random import Random
 
-from .catalogue import cost_of, expected_usage
+from .catalogue import cost_of, expected_usage, price_at
+from .errors import RequestError
 from .parts import Parts
-from .routing import Resolved
+from .routing import Orders, Resolved, Screen
 from .state import Memory
-from .types import Call, Candidate, Clock, Cost, Target, Terms, Usage
+from .types import Call, Candidate, Clock, Cost, Drop, ModelInfo, Price, Target, Terms, Usage
 
 __all__ = ["Plan"]
+
+# Targets a refusal tells of, and models it offers instead.
+TOLD, OFFERED = 20, 3
 
 
 class Plan:
     """Find where a call can go, and in which order, from what is known this moment."""
 
-    def __init__(self, parts: Parts, memory: Memory, clock: Clock, terms: Terms) -> None:
+    def __init__(self, parts: Parts, memory: Memory, clock: Clock, terms: Terms, *, random: Random) -> None:
         self.parts = parts
-        self._memory = memory
-        self._clock = clock
+        self.memory = memory
+        self.clock = clock
+        self.operations = {name: getattr(p, "operations", None) for name, p in parts.providers.items()}
         self._terms = terms
+        self._orders = Orders(parts.policies, random)
 
     def resolve(self, call: Call) -> Resolved:
         """Find the targets a request stands for, and note it in the trace."""
         resolved = self.resolved(call)
         call.trace.resolved = resolved.how
         call.trace.warnings += resolved.warnings
+        call.trace.dropped += resolved.dropped
         call.terms = resolved.terms or self._terms
         return resolved
 
-    def candidates(self, call: Call) -> Sequence[Candidate]:
-        """Order the targets of each route by its policy, the routes as the name stands for them."""
-        ordered: list[Candidate] = []
-        for route, targets in self.resolve(call).groups:
-            policy = self.parts.policies.get(route)
-            if policy is None or len(targets) == 1:
-                ordered += (Candidate(t, self.parts.catalogue.info(t.provider, t.model)) for t in targets)
-                continue
-            candidates = [self.candidate(target) for target in targets]
-            if getattr(policy, "needs_cost", False):
-                candidates = [self._priced(candidate, call) for candidate in candidates]
-            ordered += policy.order(call, candidates)
+    def candidates(self, call: Call, *, dry: bool = False) -> Sequence[Candidate]:
+        """Leave out what cannot serve a request, and order the rest: each route by its policy, routes in turn.
+
+        Raises RequestError when nothing is left. A dry run takes no policy's turn.
+        """
+        resolved, sight = self.resolve(call), Sight(self, call)
+        screen = Screen(call, sight)
+        groups = screen.sift(resolved.groups)
+        call.trace.dropped += screen.dropped
+        if not groups:
+            raise self._nobody(call, screen)
+        ordered = self._orders.order(call, groups, sight.candidate, dry=dry)
         call.trace.candidates += (str(candidate.target) for candidate in ordered)
         return ordered
+
+    def dry(self, call: Call) -> Sequence[Candidate]:
+        """Give what `candidates` would, and leave everything as it is but the call and its trace."""
+        return self.candidates(call, dry=True)
+
+    def serves(self, call: Call, target: Target) -> bool:
+        """Tell whether nothing speaks against a target for a request."""
+        return Screen(call, Sight(self, call)).could(target)
 
     def candidate(self, target: Target) -> Candidate:
         """Gather what is known of a target."""
         ring, info = self.parts.rings[target.provider], self.parts.catalogue.info(target.provider, target.model)
-        return Candidate(target, info, ring.free(target.model), self._memory.facts(target, self._clock.now()))
+        return Candidate(target, info, ring.free(target.model), self.memory.facts(target, self.clock.now()))
 
     def resolved(self, call: Call) -> Resolved:
         """Find the targets a request stands for."""
-        asked, today = call.request, datetime.fromtimestamp(self._clock.wall(), UTC).date()
+        asked, today = call.request, datetime.fromtimestamp(self.clock.wall(), UTC).date()
         return self.parts.names.resolve(asked.model, asked.routing, today=today, caller=call.caller)
 
     def price(self, target: Target, usage: Usage | None) -> Cost:
         """Price what was used at a target, now."""
-        return cost_of(usage, self.parts.catalogue.info(target.provider, target.model), self._clock.wall())
+        return cost_of(usage, self.parts.catalogue.info(target.provider, target.model), self.clock.wall())
 
-    def _priced(self, candidate: Candidate, call: Call) -> Candidate:
-        """Estimate what a request will cost at a target."""
-        return candidate._replace(cost=self.price(candidate.target, expected_usage(call.request.body)).amount)
+    def _nobody(self, call: Call, screen: Screen) -> RequestError:
+        """Say of each target why it cannot serve a request, and who can."""
+        drops: Mapping[str, Drop] = {drop.target: drop for drop in screen.dropped}
+        told = [f"{drop.target}: {drop.reason} ({drop.code})" for drop in drops.values()][:TOLD]
+        left = len(drops) - len(told)
+        today = datetime.fromtimestamp(self.clock.wall(), UTC).date()
+        names = ((f"{m.provider}/{m.id}", m.id, m.provider) for m in self.parts.catalogue.living(today))
+        able = (n for n, id_, p in names if call.caller.may_use(n, id_) and screen.could(Target(p, id_)))
+        near = [name for name, _ in zip(able, range(OFFERED), strict=False)]
+        way_on = f"{' or '.join(near)} could." if near else "Ask for less, or for another model."
+        codes = {drop.code for drop in drops.values()}
+        return RequestError(
+            f"no target of {call.trace.asked[:128]!r} can serve this request. {'; '.join(told)}"
+            f"{f'; and {left} more' if left else ''}. {way_on}",
+            code=codes.pop() if len(codes) == 1 else "no_target",
+        )
+
+
+class Sight:
+    """What is known of targets for one request; what costs something to work out is worked out once."""
+
+    __slots__ = ("_call", "_plan", "_usage")
+
+    def __init__(self, plan: Plan, call: Call) -> None:
+        self._plan = plan
+        self._call = call
+        self._usage: Usage | None = None
+
+    def info(self, target: Target) -> ModelInfo | None:
+        """Give what is known of a model."""
+        return self._plan.parts.catalogue.info(target.provider, target.model)
+
+    def operations(self, provider: str) -> frozenset[str] | None:
+        """Give what a provider can be asked for; None when it does not say."""
+        return self._plan.operations.get(provider)
+
+    def tokens(self, target: Target | None) -> int:
+        """Estimate the tokens of the request."""
+        return self._expected().input
+
+    def price(self, target: Target) -> Price | None:
+        """Give the prices of a target for this request, now."""
+        info = self.info(target)
+        return price_at(info.prices, self._plan.clock.wall(), self.tokens(target)) if info else None
+
+    def candidate(self, target: Target, priced: bool) -> Candidate:
+        """Gather what is known of a target, its cost only where a policy asks for it."""
+        found = self._plan.candidate(target)
+        return found._replace(cost=self._plan.price(target, self._expected()).amount) if priced else found
+
+    def _expected(self) -> Usage:
+        if self._usage is None:
+            self._usage = expected_usage(self._call.request.body)
+        return self._usage
