@@ -20,13 +20,14 @@ import anyio.to_thread
 
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, running_loop, timer_for
-from .guards import GuardStack
+from .guards import GuardStack, close_all
 from .keys import Wanted
 from .parts import build
 from .plan import Plan
 from .plugins import Registry
-from .routing import Attempt, Attempts, Health
-from .state import Memory, Rest
+from .routing import Attempt, Attempts
+from .shadow import Shadows
+from .state import Health, Memory, Rest
 from .transport import Transport, open_transport
 from .types import (
     IN_PROCESS,
@@ -100,6 +101,7 @@ class Gateway:
         self._timeouts = settings.timeouts.over(Timeouts())
         terms = Terms(settings.retries.over(Retries()))
         self.plan = Plan(self.parts, self.memory, self.clock, terms, random=self._random)
+        self._shadows = Shadows(self.plan, self._across_targets, self._random)
         self._client = client
         self._transport = transport
         self._io: WeakKeyDictionary[object, IO] = WeakKeyDictionary()
@@ -125,8 +127,10 @@ class Gateway:
         io = self._io.pop(running_loop(), None)
         self._io.clear()
         with anyio.CancelScope(shield=True):
+            await self._shadows.aclose()
             if io is not None:
                 await io.transport.aclose()
+            await close_all(self.parts.guards)
             if self.parts.mirror is not None:
                 await anyio.to_thread.run_sync(self.parts.mirror.close)
 
@@ -159,9 +163,15 @@ class Gateway:
         return self.call(ChatRequest.parse(fields), caller=caller, timeout=timeout)
 
     def call(
-        self, request: ChatRequest, *, caller: Caller = IN_PROCESS, request_id: str = "", timeout: float | None = None
+        self,
+        request: ChatRequest,
+        *,
+        caller: Caller = IN_PROCESS,
+        request_id: str = "",
+        timeout: float | None = None,
+        address: str = "",
     ) -> Call:
-        """Wrap a checked request; `timeout` may only shorten the configured total."""
+        """Wrap a checked request; `timeout` may only shorten the configured total, `address` is the client's."""
         if timeout is not None and not _is_duration(timeout):
             raise RequestError("'timeout' must be a positive number of seconds", param="timeout")
         if self.settings.limits.max_tokens is not None:
@@ -169,7 +179,9 @@ class Gateway:
         call = Call(
             request, caller, request_id or f"{self._random.getrandbits(128):032x}", trace=Trace(asked=request.model)
         )
-        call.timeout = min(timeout or self._timeouts.total, self._timeouts.total)
+        call.address = address
+        total = self._timeouts.total
+        call.timeout = min(timeout or total, request.routing.deadline or total, total)
         return call
 
     def vendor_keys(self) -> list[dict[str, Any]]:
@@ -231,6 +243,8 @@ class Gateway:
             exchange.go_on = self._go_on
         if guards:
             exchange.on_close(lambda outcome: guards.leave(call, outcome))
+        if call.terms.shadow is not None:
+            self._shadows.cast(call, io)
         return exchange
 
     async def _across_targets(self, call: Call, candidates: Sequence[Candidate], io: IO) -> Exchange:
@@ -295,11 +309,12 @@ class Gateway:
         if self._closed:
             return None
         call, io = broken.call, self._opened()
-        targets = self.plan.resolved(call).targets
-        able = [self.plan.candidate(target) for target in targets if self._can_continue(target, call, text)]
-        able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first
-        rest = replace(call, partial=text, terms=replace(call.terms, recovery="terminate", hedge=None))
+        rest = replace(call, partial=text, trace=Trace())
+        rest.request = replace(call.request, operation="chat", native=None)  # what has been told so far came as chat
         try:
+            able = [found for found in self.plan.dry(rest) if self._can_continue(found.target, call, text)]
+            able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first
+            rest.trace, rest.terms = call.trace, replace(call.terms, recovery="terminate", hedge=None)
             return await self._across_targets(rest, able, io) if able else None
         except GatewayError:
             return None  # the first failure is what the caller is told

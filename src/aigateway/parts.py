@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
-from .catalogue import Catalogue
+from .catalogue import Catalogue, Estimator
 from .errors import ConfigurationError, PluginError, RequestError
-from .guards import Guard
+from .guards import Guard, GuardOptions
 from .keys import Key, Ring, Slot, Source
 from .plugins import Registry
 from .providers import LocalProvider, Options, Provider
 from .routing import Names, Policy, Rules
 from .secrets import Secret, WatchedFile, place
 from .state import Document, FileMirror, Memory, Mirror
-from .types import Clock, Retries, Routing, Target, Timeouts
+from .types import Clock, Retries, Routing, Timeouts
 
 if TYPE_CHECKING:
     from .config import KeySettings, Settings
@@ -41,10 +41,13 @@ class Parts:
     drains: Mapping[str, float]
     policies: Mapping[str, Policy]
     mirror: Mirror | None = None
+    estimator: Estimator = field(default_factory=Estimator)
 
 
 def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, random: Random) -> Parts:
     """Turn settings into parts, loading the plug-ins they name."""
+    from .config import Trees
+
     read_elsewhere(settings, registry)
     providers: dict[str, Provider | LocalProvider] = {}
     rings: dict[str, Ring] = {}
@@ -54,23 +57,28 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     catalogue = Catalogue({name: provider.models() for name, provider in providers.items()})
     rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
     retries = settings.retries.over(Retries())
-    terms = {name: route.terms(retries) for name, route in settings.routes.items()}
-    names = Names(_routes(settings, catalogue), catalogue, rules, terms)
+    trees = Trees(settings, catalogue, settings.timeouts.over(Timeouts()))
+    terms = {name: route.terms(retries, trees.shadow(name)) for name, route in settings.routes.items()}
+    names = Names(trees.all(), catalogue, rules, terms)
     _check_default(settings, names)
-    guards = [_guard(settings, registry, index) for index in range(len(settings.guards))]
+    mirror = _mirror(settings, registry)
+    workers = settings.server.workers
+    with_what = GuardOptions("", clock, random, shared=mirror, workers=workers)
+    guards = [_guard(settings, registry, index, with_what) for index in range(len(settings.guards))]
     # Read on after a cancellation only where cancelling does not stop the bill.
     unstoppable = [name for name in providers if not getattr(providers[name], "cancel_stops_billing", True)]
     drains = {name: settings.providers[name].drain for name in unstoppable if settings.providers[name].drain}
     # The order of the configuration needs no policy, and nothing worked out for one.
     routes = [name for name, route in settings.routes.items() if route.policy != "priority"]
     policies = {name: _policy(settings, registry, name, random) for name in routes}
-    return Parts(providers, rings, catalogue, names, guards, drains, policies, _mirror(settings, registry))
+    return Parts(providers, rings, catalogue, names, guards, drains, policies, mirror)
 
 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:
     """Let plug-ins read the secrets that are theirs. Raises ConfigurationError that shows none of them."""
     for secret in settings.context.elsewhere:
-        where = f"{settings.origin}: a secret begins with {secret.scheme}:"
+        stands = settings.context.where_written(f"{secret.scheme}:{secret.reference}")
+        where = f"{stands}: a secret begins with {secret.scheme}:"
         try:
             record = registry.secrets(secret.scheme)
         except PluginError as error:
@@ -176,7 +184,7 @@ def _mirror(settings: Settings, registry: Registry) -> Mirror | None:
     return _located(settings, ("state", "url"), lambda: registry.state(scheme).factory(settings.state.url))
 
 
-def _guard(settings: Settings, registry: Registry, index: int) -> Guard:
+def _guard(settings: Settings, registry: Registry, index: int, options: GuardOptions) -> Guard:
     from .config import unknown_setting
 
     table = settings.guards[index]
@@ -184,25 +192,5 @@ def _guard(settings: Settings, registry: Registry, index: int) -> Guard:
     for setting in table.own:
         if setting not in record.settings:
             raise unknown_setting(("guards", index, setting), ["use", *record.settings], settings.context)
-    return record.factory({**record.settings, **table.own})
-
-
-def _routes(settings: Settings, catalogue: Catalogue) -> dict[str, tuple[Target, ...]]:
-    base = settings.timeouts.over(Timeouts())
-    return {
-        name: tuple(_placed(target, settings, catalogue, name) for target in route.build(base))
-        for name, route in settings.routes.items()
-    }
-
-
-def _placed(target: Target, settings: Settings, catalogue: Catalogue, route: str) -> Target:
-    """Find the provider of a target written without one."""
-    if target.provider:
-        return target
-    owner = next((name for name in catalogue if target.model in catalogue[name]), None)
-    if owner is None:
-        raise ConfigurationError(
-            f"{settings.locate('routes', route, 'targets')}: routes.{route} has the target {target.model!r}, which no "
-            "configured provider has in its catalogue. Write it as provider/model."
-        )
-    return Target(owner, target.model, target.weight, target.timeouts, target.params)
+    options = replace(options, name=table.use, settings={**record.settings, **table.own})
+    return _located(settings, ("guards", index), lambda: record.factory(options))

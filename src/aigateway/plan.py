@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from random import Random
 
-from .catalogue import cost_of, expected_usage, price_at
+from .catalogue import Size, cost_of, price_at, size_of
 from .errors import RequestError
 from .parts import Parts
 from .routing import Orders, Resolved, Screen
@@ -20,6 +20,8 @@ __all__ = ["Plan"]
 
 # Targets a refusal tells of, and models it offers instead.
 TOLD, OFFERED = 20, 3
+# Stands for a model nothing was learnt of.
+ANY = Target("", "")
 
 
 class Plan:
@@ -100,12 +102,12 @@ class Plan:
 class Sight:
     """What is known of targets for one request; what costs something to work out is worked out once."""
 
-    __slots__ = ("_call", "_plan", "_usage")
+    __slots__ = ("_call", "_plan", "_size")
 
     def __init__(self, plan: Plan, call: Call) -> None:
         self._plan = plan
         self._call = call
-        self._usage: Usage | None = None
+        self._size: Size | None = None
 
     def info(self, target: Target) -> ModelInfo | None:
         """Give what is known of a model."""
@@ -116,8 +118,8 @@ class Sight:
         return self._plan.operations.get(provider)
 
     def tokens(self, target: Target | None) -> int:
-        """Estimate the tokens of the request."""
-        return self._expected().input
+        """Estimate the tokens of the request, for one target or in general."""
+        return self._plan.parts.estimator.input(target or ANY, self.size)
 
     def price(self, target: Target) -> Price | None:
         """Give the prices of a target for this request, now."""
@@ -127,9 +129,14 @@ class Sight:
     def candidate(self, target: Target, priced: bool) -> Candidate:
         """Gather what is known of a target, its cost only where a policy asks for it."""
         found = self._plan.candidate(target)
-        return found._replace(cost=self._plan.price(target, self._expected()).amount) if priced else found
+        if not priced:
+            return found
+        usage = self._plan.parts.estimator.usage(target, self.size)
+        return found._replace(cost=self._plan.price(target, usage).amount)
 
-    def _expected(self) -> Usage:
-        if self._usage is None:
-            self._usage = expected_usage(self._call.request.body)
-        return self._usage
+    @property
+    def size(self) -> Size:
+        """Measure the request."""
+        if self._size is None:
+            self._size = size_of(self._call.request.body)
+        return self._size

@@ -27,7 +27,7 @@ ECHO: dict[str, Any] = {
 
 @contextmanager
 def _serve(**tables: Any) -> Iterator[httpx2.Client]:
-    app = create_app(Gateway.from_config({**ECHO, **tables}))  # the echo opens no connection, so none is closed
+    app = create_app(Gateway.from_config({**ECHO, **tables}), close=True)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")

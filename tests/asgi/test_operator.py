@@ -38,7 +38,14 @@ MATRIX = {
     "POST /v1/chat/completions": (401, 401, 200, 200, 401),
     "GET /v1/models": (401, 401, 200, 200, 401),
     "GET /v1/models/a/echo": (401, 401, 200, 200, 401),
+    "GET /": (200, 200, 200, 200, 200),
+    "GET /ping": (200, 200, 200, 200, 200),
     "GET /health": (200, 200, 200, 200, 200),
+    "GET /health/detailed": (401, 401, 403, 200, 401),
+    "GET /openapi.json": (401, 401, 403, 200, 401),
+    "GET /docs": (401, 401, 403, 200, 401),
+    "GET /docs/assets/swagger-ui.css": (401, 401, 403, 200, 401),
+    "GET /redoc": (401, 401, 403, 200, 401),
     "GET /current-key": (403, 403, 403, 403, 200),
     "GET /admin/keys": (401, 401, 403, 200, 401),
     "POST /admin/keys/reload": (401, 401, 403, 200, 401),
@@ -54,7 +61,10 @@ def test_everybody_at_every_route() -> None:
         for spelled in {path, path.removeprefix("/v1")}:
             found = tuple(world.ask(*headers, path=spelled, method=method).status for headers in WHO.values())
             assert expected == found, f"{method} {spelled}"
-    described = {f"{row.methods.split()[0]} {row.path.replace('{id:path}', 'a/echo')}" for row in ROUTES}
+    described = {
+        f"{row.methods.split()[0]} {row.path.replace('{id:path}', 'a/echo').replace('{name}', 'swagger-ui.css')}"
+        for row in ROUTES
+    }
     assert set(MATRIX) == described
 
 

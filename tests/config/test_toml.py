@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from aigateway import ConfigurationError, Gateway, Settings
-from aigateway.config import load, parse
+from aigateway.asgi import Who
+from aigateway.config import Trees, load, parse
 from aigateway.types import Retries, Target, Timeouts
 
 WHOLE = """
@@ -127,7 +128,7 @@ def test_the_whole_file_is_read(whole: Settings) -> None:
 def test_timeouts_are_inherited(whole: Settings) -> None:
     """The target's own over the route's over the gateway's over the defaults."""
     base = whole.timeouts.over(Timeouts())
-    one, two = whole.routes["smart"].build(base)
+    one, two = Trees(whole, {name: {} for name in whole.providers}, base).tree("smart").members
 
     assert Timeouts(connect=4.5, answer=100) == base
     assert Target("deepseek", "deepseek-flash", timeouts=Timeouts(4.5, 20, 30, 100, 600)) == one
@@ -200,6 +201,8 @@ def test_the_context_shows_no_secret(whole: Settings) -> None:
         ("[[guards]]\nuse = 'log'\n[[guards]]\nuse = 'log'\nlevle = 1", 5, "guards[1].levle", "Valid here: use"),
         ("[transport]\nkin = 'auto'", 2, "transport.kin", "'kind'"),
         ("[limits]\nmax_token = 1", 2, "limits.max_token", "'max_tokens'"),
+        ("[callers.weekly]\nrooot = 'env:A'", 2, "callers.weekly.rooot", "'root'"),
+        ("[routes.r]\ntargets = ['a/b']\nhedge = { quantil = 0.9 }", 3, "routes.r.hedge.quantil", "'quantile'"),
         ("[state]\nurll = 'memory:'", 2, "state.urll", "'url'"),
         ("['server']\n'prot' = 1", 2, "server.prot", "'port'"),
         ("[ server ] # here\nprot = 1 # there", 2, "server.prot", "'port'"),
@@ -260,6 +263,40 @@ def test_wrong_values_name_their_place(text: str, line: int, path: str, tmp_path
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("[callers.keys]\nname = 'a'\nsecret = 'env:A'", "must be a list. Write [[callers.keys]] above each one"),
+        ("[callers.keys.editor]\nsecret = 'env:A'", "must be a list. Write [[callers.keys]] above each one"),
+        ("[guards]\nuse = 'log'", "must be a list. Write [[guards]] above each one"),
+        ("[[server]]\nport = 1", "must be a table. Write [server], with one bracket"),
+        ("[providers.echo]\nkeys = ['env:A']", 'must be a table, such as { secret = "env:NAME" }'),
+    ],
+)
+def test_mixed_up_brackets_are_explained(text: str, words: str, tmp_path: Path) -> None:
+    """A table where a list of them belongs, and the other way round: what to write stands there."""
+    assert words in complaint(text, tmp_path, {"A": "x"})
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("[[callers.keys]]\nname = 'e'\nsecret = 'env:A'\nnetworks = ['10.0.0.0/99']", 1, "of 'e': '10.0.0.0/99'"),
+        ("[callers]\nstore = 'db:x'\nroots = ['env:A']", 2, "no plug-in offers the callers 'db'"),
+        ("[callers.jwt]\nsecret = 'env:A'", 1, "shorter than 32 bytes"),
+    ],
+)
+def test_what_is_wrong_with_client_keys_names_one_place(text: str, place: int, words: str, tmp_path: Path) -> None:
+    """Once, whichever part found it."""
+    made = Gateway(settings("[providers.echo]\n" + text, tmp_path, {"A": "short"}))
+    with pytest.raises(ConfigurationError) as error:
+        Who(made)
+
+    assert error.value.message.startswith(f"aigateway.toml, line {place + 1}: ")
+    assert 1 == error.value.message.count("aigateway.toml, line")
+    assert words in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
         ("[server\n", "not valid TOML at line 1, column 8"),
         ("a = \n", "not valid TOML at line 1"),
         ("x = 1\nx = 2\ny = 3", "not valid TOML at line 2"),
@@ -301,7 +338,7 @@ def test_a_place_nobody_offers_stops_the_start(tmp_path: Path) -> None:
     """A secret that begins with an unknown scheme names the scheme and nothing that follows it."""
     message = complaint("[providers.echo]\nkeys = [{ secret = 'vault:hidden-path' }]", tmp_path)
 
-    assert message.startswith("aigateway.toml: a secret begins with vault:")
+    assert message.startswith("aigateway.toml, line 2: a secret begins with vault:")
     assert "env:NAME" in message
     assert "hidden-path" not in message
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal, NamedTuple, get_args
 
 import anyio
+from starlette.datastructures import Headers
 from starlette.routing import Route, Router
 
 from ..callers import require
@@ -17,19 +18,23 @@ from ..gateway import Gateway
 from ..guards import json_line
 from ._catalogue import Models, OneModel
 from ._chat import Chat
+from ._cors import Cors
 from ._door import Door
-from ._health import Health
-from ._incoming import ClientGone, Incoming, Receive, Scope, Send
+from ._health import Detailed, Health
+from ._hello import Ping, Welcome
+from ._incoming import ASGIApp, ClientGone, Incoming, Receive, Scope, Send
+from ._openapi import describe
 from ._operator import ClearRests, CurrentKey, Keys, ReloadKeys
+from ._pages import Asset, Docs, OpenAPI, Redoc
 from ._running import Running, ShuttingDown
-from ._who import Inside, Who
+from ._who import Inside, Seen, Who
 
 __all__ = ["ROUTES", "App", "create_app"]
 
 access_log = logging.getLogger("aigateway.access")
 server_log = logging.getLogger("aigateway.server")
 Endpoint = Callable[[Incoming], Awaitable[None]]
-Access = Literal["public", "caller", "chat", "admin", "root"]
+Access = Literal["public", "caller", "chat", "admin", "docs", "root"]
 # What a route may ask of a caller: any valid key, or one with a scope.
 SCOPED = frozenset({"chat", "admin"})
 
@@ -43,16 +48,24 @@ class Entry(NamedTuple):
     access: Access
 
 
-# Every route there is; the paths under /v1 are served without it too. `root` is for who sends the root secret.
+# Every route there is; the paths under /v1 are served without it too. `root` is for who sends the root secret,
+# `docs` is public with `server.debug`, else the operators'.
 ROUTES: Sequence[Entry] = (
     Entry("POST", "/v1/chat/completions", Chat, "chat"),
     Entry("GET HEAD", "/v1/models", Models, "caller"),
     Entry("GET HEAD", "/v1/models/{id:path}", OneModel, "caller"),
+    Entry("GET HEAD", "/", Welcome, "public"),
+    Entry("GET HEAD", "/ping", Ping, "public"),
     Entry("GET HEAD", "/health", Health, "public"),
+    Entry("GET HEAD", "/health/detailed", Detailed, "admin"),
     Entry("GET", "/current-key", CurrentKey, "root"),
     Entry("GET", "/admin/keys", Keys, "admin"),
     Entry("POST", "/admin/keys/reload", ReloadKeys, "admin"),
     Entry("POST", "/admin/rests/clear", ClearRests, "admin"),
+    Entry("GET HEAD", "/openapi.json", OpenAPI, "docs"),
+    Entry("GET HEAD", "/docs", Docs, "docs"),
+    Entry("GET HEAD", "/docs/assets/{name}", Asset, "docs"),
+    Entry("GET HEAD", "/redoc", Redoc, "docs"),
 )
 
 
@@ -78,13 +91,16 @@ class App:
         self._owned = owned
         who = Who(gateway)
         door = Door(who.callers, gateway.clock, proxies=gateway.settings.callers.proxies)
-        inside = Inside(gateway, who)
+        self._seen = Seen()
+        inside = Inside(gateway, who, self._seen, lambda: describe(routes))
         table = [route for entry in routes for route in _routes(entry, inside, door)]
         # A path without parameters is found in a dict; patterns, mounts and the rest are the router's.
         self._plain = {route.path: route.app for route in table if not route.param_convertors}
         self._router = Router(table, redirect_slashes=False, default=_not_found, lifespan=self._lifespan)
         self._running = Running(gateway.settings.server.write_timeout)
         self._log = gateway.settings.server.log_requests
+        origins = gateway.settings.server.cors
+        self._entry: ASGIApp = Cors(self._http, origins, self._preflight) if origins else self._http
 
     async def drain(self, seconds: float) -> None:
         """Refuse new requests, give those under way `seconds` to end, then end the rest.
@@ -101,9 +117,20 @@ class App:
         elif scope["type"] != "http":
             await self._router(scope, receive, send)
         else:
-            await self._serve(Incoming(scope, receive, send))
+            await self._entry(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(Incoming(scope, receive, send))
+
+    def _preflight(self, headers: Headers, status: int) -> None:
+        """Log what a browser asked before it sent."""
+        self._seen.requests += 1
+        if self._log and access_log.isEnabledFor(logging.INFO):
+            line = {"time": round(time.time(), 3), "method": "OPTIONS", "origin": headers.get("origin", "")[:256]}
+            access_log.info("%s", json_line({**line, "status": status, "ended": "preflight"}))
 
     async def _serve(self, request: Incoming) -> None:
+        self._seen.requests += 1
         try:
             await self._running.over(request, lambda: self._answer(request))
         except ClientGone as gone:
@@ -144,10 +171,12 @@ class App:
 class Admitted:
     """An endpoint behind its access rule and its methods."""
 
-    def __init__(self, entry: Entry, endpoint: Endpoint, door: Door) -> None:
+    def __init__(self, entry: Entry, endpoint: Endpoint, door: Door, *, debug: bool) -> None:
         self._endpoint = endpoint
         self._methods = frozenset(entry.methods.split())
-        self._access = entry.access
+        self._access: Access = entry.access
+        if entry.access == "docs":
+            self._access = "public" if debug else "admin"
         self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -170,7 +199,7 @@ class Admitted:
 def _routes(entry: Entry, inside: Inside, door: Door) -> list[Route]:
     if entry.access not in get_args(Access):
         raise ConfigurationError(f"the route {entry.path} has no access rule; give it {', '.join(get_args(Access))}")
-    app = Admitted(entry, entry.endpoint(inside), door)
+    app = Admitted(entry, entry.endpoint(inside), door, debug=inside.gateway.settings.server.debug)
     paths = [entry.path]
     if entry.path.startswith("/v1/"):
         paths.append(entry.path.removeprefix("/v1"))

@@ -12,7 +12,7 @@ import anyio
 from pydantic_core import to_json
 
 from ..errors import GatewayError, NoAnswer, RequestError
-from ..types import ANYONE, Caller
+from ..types import ANYONE, Caller, ChatRequest, Routing
 
 __all__ = ["ASGIApp", "ClientGone", "ClientStuck", "Incoming", "Receive", "Scope", "Send"]
 
@@ -25,6 +25,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_BODY = 10 * 1024 * 1024
 # Seconds the last words to a client may take: it may not be reading.
 LAST_WORDS = 0.5
+JSON = b"application/json"
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 # Request ids tell requests apart; they need not be hard to guess, so no system call is spent on each.
 IDS = Random()  # noqa: S311  # see above
@@ -50,12 +51,13 @@ class Incoming:
     `received` tells that the body was read to its end, `complete` that the answer is out to its end.
     `sends` is odd while a message is on its way out. `ended` says in a word how the answer ended,
     `reason` why its work was cancelled, if it was. `tried` masks a key that was not taken, `why` says
-    what was wrong with it.
+    what was wrong with it. `address` is the client's, as far as it can be trusted; `beside` are headers
+    that go with whatever answer there is, an error included (a call's `headers`).
     """
 
     __slots__ = (
-        "_send", "caller", "complete", "ended", "headers", "id", "reason", "receive", "received", "repeated",
-        "scope", "sends", "started", "status", "streams", "tried", "why",
+        "_send", "address", "beside", "caller", "complete", "ended", "headers", "id", "reason", "receive", "received",
+        "repeated", "scope", "sends", "started", "status", "streams", "tried", "why",
     )  # fmt: skip  # one object per request
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +77,8 @@ class Incoming:
         self.caller: Caller = ANYONE
         self.status = self.sends = 0
         self.received = self.streams = self.complete = False
-        self.ended = self.tried = self.why = ""
+        self.ended = self.tried = self.why = self.address = ""
+        self.beside: Mapping[str, str] = {}
         self.reason: Exception | None = None
 
     @property
@@ -88,6 +91,15 @@ class Incoming:
         if name not in self.repeated:
             return self.headers.get(name, "")
         return ",".join(value.decode("latin-1") for raw, value in self.scope["headers"] if raw == name.encode("ascii"))
+
+    def routed(self, asked: ChatRequest) -> ChatRequest:
+        """Lay what a request's body says of where it may go over what its header says. Raises RequestError."""
+        said = self.headers.get("x-aigateway-routing")
+        if said is not None:
+            if "x-aigateway-routing" in self.repeated:
+                raise RequestError("the header 'x-aigateway-routing' was sent twice; send it once", param="routing")
+            asked.routing = asked.routing.over(Routing.parse_json(said))
+        return asked
 
     async def body(self) -> bytes:
         """Read the body. Raises RequestError: too large, or encoded; ClientGone."""
@@ -118,7 +130,7 @@ class Incoming:
         raw = [(b"content-type", content_type), (b"x-request-id", self.id.encode("latin-1"))]
         if length is not None:
             raw.append((b"content-length", b"%d" % length))
-        for name, value in headers.items():
+        for name, value in ({**self.beside, **headers} if self.beside else headers).items():
             safe = value if value.isascii() and value.isprintable() else UNSAFE_IN_HEADER.sub("?", value)
             raw.append((name.encode("ascii"), safe.encode("ascii")))
         await self.send({"type": "http.response.start", "status": status, "headers": raw})
@@ -142,9 +154,11 @@ class Incoming:
             raise ClientGone from None
         self.sends += 1
 
-    async def answer(self, body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        """Send a whole JSON answer; to HEAD, its head alone."""
-        await self.start(status, headers or {}, b"application/json", len(body))
+    async def answer(
+        self, body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None, kind: bytes = JSON
+    ) -> None:
+        """Send a whole answer; to HEAD, its head alone."""
+        await self.start(status, headers or {}, kind, len(body))
         await self.finish(b"" if self.scope["method"] == "HEAD" else body)
 
     async def refuse(self, error: GatewayError, headers: Mapping[str, str] | None = None) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from math import inf
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 
@@ -35,7 +36,7 @@ from ..parts import offered
 from ..secrets import Secret, place, root
 from ..types import Caller, Clock
 
-__all__ = ["Inside", "RemoteTokens", "Who", "file_store", "weekly_keys"]
+__all__ = ["Inside", "RemoteTokens", "Seen", "Who", "file_store", "weekly_keys"]
 
 LOG = logging.getLogger("aigateway.callers")
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -44,11 +45,21 @@ Fetch = Callable[[str], Awaitable[bytes]]
 FETCHED_ANEW, FETCHED_AT_ALL, OUTDATED = 10.0, 1.0, 600.0
 
 
+class Seen:
+    """Count what this process was asked since it began."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.requests = 0
+
+
 class Inside(NamedTuple):
-    """Give an endpoint what it works with."""
+    """Give an endpoint what it works with; `describe` gives the OpenAPI document of all routes."""
 
     gateway: Gateway
     who: Who
+    seen: Seen
+    describe: Callable[[], dict[str, Any]]
 
 
 class Who:
@@ -59,7 +70,7 @@ class Who:
 
     def __init__(self, gateway: Gateway) -> None:
         settings, table = gateway.settings, gateway.settings.callers
-        static = StaticKeys((key.secret, _grant(key)) for key in table.keys)
+        static = StaticKeys((key.secret, _granted(key, index, settings)) for index, key in enumerate(table.keys))
         if len(static) != len(table.keys):
             where = settings.locate("callers", "keys")
             raise ConfigurationError(f"{where}: two of callers.keys have the same secret. Give each its own.")
@@ -80,8 +91,7 @@ def _store(gateway: Gateway) -> tuple[CallerStore, Peppers]:
     kind, _, rest = str(settings.callers.store).partition(":")
     if kind == "file":
         return file_store(settings)
-    record = gateway.registry.callers(kind)
-    store = offered(settings, ("callers", "store"), lambda: record.factory(rest), "find")
+    store = offered(settings, ("callers", "store"), lambda: gateway.registry.callers(kind).factory(rest), "find")
     return store, Peppers(_roots(settings))
 
 
@@ -161,7 +171,7 @@ def _tokens(table: TokenSettings, settings: Settings, clock: Clock, fetch: Fetch
     claims = Claims(tuple(table.algorithms), table.audience, table.issuer, table.leeway, frozenset[str](table.scopes))
     try:
         if table.jwks is None:
-            secret = table.secret and _root(table.secret, "callers.jwt.secret", settings)
+            secret = table.secret and root(table.secret, _named(table.secret, "callers.jwt.secret"))
             return Tokens(claims, secret=secret)
         if table.secret is not None:
             raise ConfigurationError("callers.jwt takes a secret or a jwks, not both.")
@@ -184,14 +194,26 @@ def _tokens(table: TokenSettings, settings: Settings, clock: Clock, fetch: Fetch
 
 def _root(secret: Secret, name: str, settings: Settings) -> Secret:
     try:
-        return root(secret, f"{name} ({secret.source or 'as written'})")
+        return root(secret, _named(secret, name))
     except ConfigurationError as error:
         raise ConfigurationError(f"{settings.locate(*name.split('.'))}: {error.message}") from None
 
 
+def _named(secret: Secret, name: str) -> str:
+    return f"{name} ({secret.source or 'as written'})"
+
+
+def _granted(key: CallerKey, index: int, settings: Settings) -> Grant:
+    try:
+        return _grant(key)
+    except ConfigurationError as error:
+        where = settings.locate("callers", "keys", index)
+        raise ConfigurationError(f"{where}: callers.keys of {key.name!r}: {error.message}") from None
+
+
 def _grant(key: CallerKey) -> Grant:
     if unknown := [domain for domain in key.domains if not domain_of(domain)]:
-        raise ConfigurationError(f"callers.keys: {unknown[0][:64]!r} of {key.name!r} is no domain (example.com is).")
+        raise ConfigurationError(f"{unknown[0][:64]!r} is no domain (example.com is).")
     caller = Caller(key.name, frozenset[str](key.scopes), key=key.secret.id, tenant=key.name, models=tuple(key.models))
     return Grant(
         caller,

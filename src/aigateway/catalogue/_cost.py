@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
-from typing import Any
 
 from ..types import Cost, ModelInfo, Price, Usage
 
-__all__ = ["cost_of", "expected_usage", "price_at"]
+__all__ = ["cost_of", "price_at"]
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WINDOW = re.compile(r"([A-Z][a-z]{2})(?:-([A-Z][a-z]{2}))? (\d\d):(\d\d)-(\d\d):(\d\d)")
@@ -18,8 +17,6 @@ DAY = 24 * 60
 WEEK = 7 * DAY
 # 1 January 1970 as a date's ordinal; it was a Thursday, and weeks of ours begin on Monday.
 EPOCH, THURSDAY = date(1970, 1, 1).toordinal(), 3 * DAY
-# Characters a token has on average, and how long an answer is when the request sets no limit.
-PER_TOKEN, ANSWER = 4, 500
 
 
 def price_at(prices: Sequence[Price], at: float, tokens: int) -> Price | None:
@@ -64,13 +61,6 @@ def cost_of(usage: Usage | None, info: ModelInfo | None, at: float, *, images: i
         return Cost(None, "unknown")
     amount = sum(count * rate for count, rate in parts if rate is not None)
     return Cost(amount, "estimated" if usage.source == "estimated" else "priced")
-
-
-def expected_usage(body: Mapping[str, Any]) -> Usage:
-    """Guess what a request will use, from its length and its limit; enough to compare prices with."""
-    read = sum(len(str(message.get("content") or "")) for message in body.get("messages", ())) // PER_TOKEN
-    limit = body.get("max_completion_tokens") or body.get("max_tokens") or ANSWER
-    return Usage(read, limit if isinstance(limit, int) else ANSWER, source="estimated")
 
 
 @lru_cache(maxsize=256)

@@ -37,6 +37,12 @@ class Context:
         line = line_of(self.text, path)
         return f"{self.origin}, line {line}" if line else self.origin
 
+    def where_written(self, value: str) -> str:
+        """Say where a value stands, such as a reference that nobody but a plug-in understands."""
+        lines = (number for number, line in enumerate(self.text.splitlines(), 1) if value in line)
+        line = next(lines, None)
+        return f"{self.origin}, line {line}" if line else self.origin
+
 
 def line_of(text: str, path: Names) -> int | None:
     """Find the line of a setting, or of the nearest thing around it that is written down."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Sequence
 from difflib import get_close_matches
+from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
@@ -14,6 +16,7 @@ from ._origin import Context, Names
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 __all__ = ["explain", "parse_toml", "unknown_setting"]
 
@@ -42,7 +45,20 @@ def explain(error: ValidationError, model: type[BaseModel], context: Context) ->
     name = dotted(path) or "the settings"
     if first["type"] == "missing":
         return ConfigurationError(f"{where}: {name} is missing. Add it.")
-    return ConfigurationError(f"{where}: {name}: {_reason(first['type'], first['msg'])}")
+    return ConfigurationError(f"{where}: {name}: {_reason(first['type'], first['msg'])}{_hint(first, path, context)}")
+
+
+def _hint(problem: ErrorDetails, path: Names, context: Context) -> str:
+    """Say how a table, or a list of tables, is written, where brackets were mixed up."""
+    name = dotted(path)
+    single = rf"^[ \t]*\[[ \t]*{re.escape(name)}[ \t]*[].]"
+    if problem["type"] == "list_type" and re.search(single, context.text, re.MULTILINE):
+        return f". Write [[{name}]] above each one, with two brackets"
+    if problem["type"] == "model_type" and re.search(single.replace("\\[", r"\[\[", 1), context.text, re.MULTILINE):
+        return f". Write [{name}], with one bracket: there is one"
+    if problem["type"] == "model_type" and name.endswith("]") and ".keys[" in f".{name}":
+        return ', such as { secret = "env:NAME" }'
+    return ""
 
 
 # What pydantic calls them, and what people do.
@@ -93,10 +109,15 @@ def _allowed(model: type[BaseModel], path: Names) -> list[str]:
 
 
 def _unwrapped(annotation: Any) -> Any:
-    """See through Annotated, to the model, list or dict inside."""
-    while hasattr(annotation, "__metadata__"):
-        annotation = get_args(annotation)[0]
-    return annotation
+    """See through Annotated and `| None`, to the model, list or dict inside."""
+    while True:
+        parts = get_args(annotation)
+        if hasattr(annotation, "__metadata__"):
+            annotation = parts[0]
+        elif NoneType in parts:
+            annotation = next(part for part in parts if part is not NoneType)
+        else:
+            return annotation
 
 
 def _without_unions(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -60,7 +60,8 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1), BeforeValidator(_as_list)]
+OneOrMore = BeforeValidator(_as_list, json_schema_input_type=str | list[str])
+Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1), OneOrMore]
 
 
 class WhenSettings(Table):
@@ -70,8 +71,8 @@ class WhenSettings(Table):
     metadata: dict[str, Names] = {}
     caller: Names | None = None
     tenant: Names | None = None
-    scopes: Annotated[list[Literal["chat", "admin"]], Field(min_length=1), BeforeValidator(_as_list)] | None = None
-    operation: Annotated[list[Operation], Field(min_length=1), BeforeValidator(_as_list)] | None = None
+    scopes: Annotated[list[Literal["chat", "admin"]], Field(min_length=1), OneOrMore] | None = None
+    operation: Annotated[list[Operation], Field(min_length=1), OneOrMore] | None = None
     stream: bool | None = None
     input_tokens_above: Annotated[int, Field(ge=0)] | None = None
     input_tokens_below: Annotated[int, Field(ge=1)] | None = None

@@ -15,8 +15,9 @@ from typing import Protocol
 import anyio
 
 from ..errors import GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
+from ..guards import tell
 from ..secrets import Secret
-from ..types import Call, Chunk, Decision, Outcome, Reply, Step, Target, Timeouts, Usage
+from ..types import Call, Chunk, Decision, NativeChunk, Outcome, Reply, Step, Target, Timeouts, Usage
 from ._failures import BROKE, from_wire, placed
 from ._io import IO
 from ._source import Broken, Source, WireSource
@@ -170,6 +171,8 @@ class Exchange:
             if batch and self._resumed:
                 batch = [chunk for chunk in map(_without_role, batch) if chunk is not None]
             if batch:
+                if self.call.listeners:
+                    tell(self.call, batch)
                 if self.collect or self.go_on:
                     self._texts += ((chunk.text, chunk.reasoning) for chunk in batch)
                     self._only_text = self._only_text and (self.go_on is None or all(map(_is_text, batch)))
@@ -341,7 +344,7 @@ class Exchange:
     def _ended(self, error: GatewayError | None) -> Outcome:
         seconds = self._io.clock.now() - self.call.started
         if self.complete and not self.lost:
-            return Outcome("complete", self.usage, None, seconds, self.first_content)
+            return Outcome("complete", self.usage, None, seconds, self.first_content, self.reply)
         if self._error is not None:
             return Outcome("interrupted", self.usage, self._interrupted(self._error), seconds, self.first_content)
         return Outcome("cancelled", self.usage, error, seconds, self.first_content)
@@ -378,8 +381,8 @@ def _without_role(chunk: Chunk) -> Chunk | None:
 
 
 def _is_text(chunk: Chunk) -> bool:
-    """Tell whether a chunk holds nothing that could not be gone on from."""
-    return all(
+    """Tell whether a chunk holds nothing that could not be gone on from; other dialects always hold more."""
+    return not isinstance(chunk, NativeChunk) and all(
         choice.get("index", 0) == 0
         and not choice.get("finish_reason")  # what has ended is not gone on with
         and not any((choice.get("delta") or {}).get(name) for name in NOT_TEXT)

@@ -10,8 +10,9 @@ from pydantic_core import to_json
 
 from ..errors import ProviderError
 from ..types import Call, Decision, Outcome
+from ._guard import GuardOptions
 
-__all__ = ["LogGuard", "json_line"]
+__all__ = ["LogGuard", "json_line", "line_of"]
 
 logger = logging.getLogger("aigateway.calls")
 
@@ -23,7 +24,7 @@ class LogGuard:
     instant = True
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> LogGuard:
+    def from_options(cls, options: GuardOptions) -> LogGuard:
         """Build it; it has no settings."""
         return cls()
 

@@ -1,7 +1,6 @@
 """Where to send it, and where next: names, policies, attempts; no I/O, no sleeping."""
 
 from ._failover import Attempt, Attempts
-from ._health import Health
 from ._names import Names, Resolved, Rules
 from ._orders import Orders
 from ._policy import POLICIES, Policy, Priority
@@ -10,6 +9,6 @@ from ._tree import Branch
 from ._when import When
 
 __all__ = [
-    "POLICIES", "Attempt", "Attempts", "Branch", "Health", "Names", "Orders", "Policy", "Priority", "Resolved", "Rules",
+    "POLICIES", "Attempt", "Attempts", "Branch", "Names", "Orders", "Policy", "Priority", "Resolved", "Rules",
     "Screen", "When",
 ]  # fmt: skip  # a list of names

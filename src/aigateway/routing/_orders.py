@@ -128,9 +128,7 @@ def _cheapest(candidates: list[Candidate]) -> list[Candidate]:
 
 def _quickest(candidates: list[Candidate]) -> list[Candidate]:
     """Sort by the time to the first content, calls under way counting; who is not known comes last."""
-    return sorted(
-        candidates, key=lambda c: (not c.facts.first_content, c.facts.first_content * (c.facts.in_flight + 1))
-    )
+    return sorted(candidates, key=lambda c: (not c.facts.first_content, expected_wait(c)))
 
 
 SORTS: Mapping[str, Callable[[list[Candidate]], list[Candidate]]] = {

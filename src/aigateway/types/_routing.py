@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from math import isfinite
@@ -61,12 +61,28 @@ class Routing:
                 near = get_close_matches(str(name)[:LONGEST], known, 1, 0.5)
                 hint = f"did you mean {near[0]!r}?" if near else f"use {', '.join(known[:-1])} or {known[-1]}"
                 raise _wrong(str(name)[:64], f"is not known; {hint}")
-        given = {name: READERS[name](name, part) for name, part in value.items() if part is not None}
-        routing = cls(**given)
-        both = set(routing.only) & set(routing.ignore)
+        return cls(**{name: READERS[name](name, part) for name, part in value.items() if part is not None})._checked()
+
+    @classmethod
+    def parse_json(cls, text: str) -> Routing:
+        """Read the object in JSON, as a header holds it. Raises RequestError."""
+        from pydantic_core import from_json
+
+        try:
+            return cls.parse(from_json(text, allow_inf_nan=False))
+        except ValueError:
+            raise _wrong("", 'in a header must be JSON, such as {"only": ["groq"]}') from None
+
+    def over(self, other: Routing) -> Routing:
+        """Lay this over another: what is said here counts. Raises RequestError where both contradict each other."""
+        said = {f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default}
+        return replace(other, **said)._checked()
+
+    def _checked(self) -> Routing:
+        both = set(self.only) & set(self.ignore)
         if both:
             raise _wrong("ignore", f"names {min(both)[:128]!r}, and so does 'routing.only'. Take it out of one of them")
-        return routing
+        return self
 
     @property
     def names(self) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,114 @@
+"""The OpenAPI document of the routes, made from their table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__
+from ..types import ChatRequest
+
+if TYPE_CHECKING:
+    from ._app import Entry
+
+__all__ = ["describe"]
+
+JSON, EVENTS, FORM = "application/json", "text/event-stream", "application/x-www-form-urlencoded"
+PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+FREE: dict[str, Any] = {"type": "object"}
+PROMPT: dict[str, Any] = {
+    "type": "object",
+    "properties": {"prompt": {"type": "string", "minLength": 1}, "model": {"type": "string"}},
+    "required": ["prompt"],
+}
+ERROR: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+                "request_id": {"type": "string"},
+            },
+            "required": ["message", "type"],
+        }
+    },
+    "required": ["error"],
+}
+TAGS = (("/admin", "operators"), ("/v1", "OpenAI's dialect"), ("/docs", "about"), ("/openapi", "about"))
+
+
+def describe(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Describe every route: who may ask, what is sent, what is answered; the same paths work without `/v1`."""
+    schemas: dict[str, Any] = {"Error": ERROR}
+    paths: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        shown = PARAMETER.sub(r"{\1}", entry.path)
+        for method in entry.methods.lower().split():
+            paths.setdefault(shown, {})[method] = _operation(entry, method, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "aigateway", "version": __version__, "description": "Paths under /v1 work without it, too."},
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "root": {"type": "apiKey", "in": "header", "name": "admin-secret"},
+            },
+        },
+    }
+
+
+def _operation(entry: Entry, method: str, schemas: dict[str, Any]) -> dict[str, Any]:
+    said = (entry.endpoint.__doc__ or "").strip().partition("\n\n")[0].replace("\n", " ")
+    operation: dict[str, Any] = {
+        "operationId": f"{method}_{re.sub(r'[^a-z0-9]+', '_', entry.path.lower()).strip('_') or 'root'}",
+        "summary": said.partition(": ")[2] or said,
+        "tags": [next((tag for prefix, tag in TAGS if entry.path.startswith(prefix)), "other")],
+        "responses": _responses(entry, method),
+    }
+    names = PARAMETER.findall(entry.path)
+    if names:
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+        ]
+    if entry.access == "root":
+        operation["security"] = [{"root": []}]
+    elif entry.access != "public":
+        operation["security"] = [{"bearer": []}, {"key": []}]
+    if method == "post" and entry.path in BODIES:
+        kind, make = BODIES[entry.path]
+        operation["requestBody"] = {"required": True, "content": {kind: {"schema": make(schemas)}}}
+    return operation
+
+
+def _responses(entry: Entry, method: str) -> dict[str, Any]:
+    kind = {"application/json": {"schema": FREE}}
+    if method == "post" and entry.access == "chat":
+        kind[EVENTS] = {"schema": {"type": "string"}}
+    error = {"description": "refused, or nobody answered", "content": {JSON: {"schema": {"$ref": _ref("Error")}}}}
+    return {"200": {"description": "answered", "content": kind}, "default": error}
+
+
+def _ref(name: str) -> str:
+    return f"#/components/schemas/{name}"
+
+
+def _chat(schemas: dict[str, Any]) -> dict[str, Any]:
+    schema = ChatRequest.schema(_ref("{model}"))
+    schemas.update(schema.pop("$defs", {}))
+    schemas["ChatBody"] = schema
+    return {"$ref": _ref("ChatBody")}
+
+
+Make = Callable[[dict[str, Any]], dict[str, Any]]
+# What is sent where; a route that is not here takes no body.
+BODIES: Mapping[str, tuple[str, Make]] = {
+    "/v1/chat/completions": (JSON, _chat),
+}
