@@ -12,6 +12,7 @@ from random import Random
 from .catalogue import Size, cost_of, price_at, size_of
 from .errors import RequestError
 from .parts import Parts
+from .providers import speaks
 from .routing import Orders, Resolved, Screen
 from .state import Memory
 from .types import Call, Candidate, Clock, Cost, Drop, ModelInfo, Price, Target, Terms, Usage
@@ -54,7 +55,7 @@ class Plan:
         groups = screen.sift(resolved.groups)
         call.trace.dropped += screen.dropped
         if not groups:
-            raise self._nobody(call, screen)
+            raise self._unspoken(call) if call.request.needs is not None else self._nobody(call, screen)
         ordered = self._orders.order(call, groups, sight.candidate, dry=dry)
         call.trace.candidates += (str(candidate.target) for candidate in ordered)
         return ordered
@@ -80,6 +81,14 @@ class Plan:
     def price(self, target: Target, usage: Usage | None) -> Cost:
         """Price what was used at a target, now."""
         return cost_of(usage, self.parts.catalogue.info(target.provider, target.model), self.clock.wall())
+
+    def _unspoken(self, call: Call) -> RequestError:
+        """Say that no target can be asked what chat cannot say, and which providers could."""
+        needs, operation = call.request.needs, call.request.operation
+        able = sorted(name for name, offered in self.operations.items() if operation in (offered or ()))
+        who = f"Ask a model of {', '.join(able)}, or leave it out." if able else "No provider here does; leave it out."
+        message, param, code = (needs.message, needs.param, needs.code) if needs is not None else ("", None, None)
+        return RequestError(f"{message} None of those asked does. {who}", param=param, code=code)
 
     def _nobody(self, call: Call, screen: Screen) -> RequestError:
         """Say of each target why it cannot serve a request, and who can."""
@@ -113,9 +122,16 @@ class Sight:
         """Give what is known of a model."""
         return self._plan.parts.catalogue.info(target.provider, target.model)
 
-    def operations(self, provider: str) -> frozenset[str] | None:
-        """Give what a provider can be asked for; None when it does not say."""
-        return self._plan.operations.get(provider)
+    def cannot(self, target: Target) -> tuple[str, str] | None:
+        """Say why a provider cannot be asked this: a code, and a reason."""
+        request, offered = self._call.request, self._plan.operations.get(target.provider)
+        if offered is None or speaks(request, offered, target):
+            return None
+        if request.needs is not None:
+            return "dialect", f"it is asked as chat: {request.needs.message}"
+        if request.native is not None and "chat" in offered:
+            return None
+        return "operation", f"{target.provider} has no {request.operation}"
 
     def tokens(self, target: Target | None) -> int:
         """Estimate the tokens of the request, for one target or in general."""

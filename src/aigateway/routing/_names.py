@@ -98,7 +98,6 @@ class Names:
         return found
 
     def _resolve(self, model: str, routing: Routing, today: date, caller: Caller) -> Resolved:
-        self._check_names(routing)
         wanted = [model] if model else [] if routing.models else [self.rules.default_model]
         names = [*wanted, *routing.models]
         found = [self._one(name, today) for name in names]
@@ -117,17 +116,19 @@ class Names:
             if not any(branch.members for branch in groups):
                 may = ", ".join(caller.models)[:256]
                 raise Forbidden(f"this key may not use {names[0][:128]!r}. It may use: {may}.")
+        self._check_names(routing, groups)
         whole.groups = _first_of_each(_allowed(groups, routing, whole))
         whole.targets = _unique(target for branch in whole.groups for target in branch.targets())
         return whole
 
-    def _check_names(self, routing: Routing) -> None:
+    def _check_names(self, routing: Routing, groups: list[Branch]) -> None:
         """Refuse to choose by a provider that is not there. Raises RequestError."""
         for field_name, listed in routing.names.items():
             for name in listed:
                 if name.partition("/")[0] not in self.catalogue:
                     what = f"'routing.{field_name}' names {name[:128]!r}, which is no provider here"
-                    raise RequestError(f"{what}. {self._nearest_provider(name)}", param=f"routing.{field_name}")
+                    would = f"These would do: {_listed(groups)}."
+                    raise RequestError(f"{what}. {self._nearest_provider(name)} {would}", param=f"routing.{field_name}")
 
     def _nearest_provider(self, name: str) -> str:
         targets = [str(target) for targets in self.routes.values() for target in targets]
@@ -255,9 +256,8 @@ def _allowed(groups: list[Branch], routing: Routing, whole: Resolved) -> list[Br
 
     kept = [pruned(branch, wanted) for branch in groups]
     if not any(branch.members for branch in kept):
-        would = ", ".join(map(str, _unique(target for branch in groups for target in branch.targets())))
         raise RequestError(
-            f"'routing' leaves no target: {would[:1024]} would do. Widen only, or shorten ignore.", param="routing"
+            f"'routing' leaves no target: {_listed(groups)} would do. Widen only, or shorten ignore.", param="routing"
         )
     return kept
 
@@ -272,6 +272,10 @@ def _first_of_each(groups: list[Branch]) -> list[Branch]:
         if rest.members:
             kept.append(rest)
     return kept
+
+
+def _listed(groups: list[Branch]) -> str:
+    return ", ".join(map(str, _unique(target for branch in groups for target in branch.targets())))[:1024]
 
 
 def _unique(targets: Iterable[Target]) -> list[Target]:

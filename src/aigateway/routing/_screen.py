@@ -17,9 +17,12 @@ __all__ = ["Needs", "Screen", "View", "needs_of"]
 # What a catalogue says of a model whose abilities nobody wrote down.
 UNKNOWN = frozenset({"chat"})
 NOTHING: frozenset[str] = frozenset()
-# Operations a chat can stand in for, and the ability each operation takes.
-TALKS = frozenset({"chat", "completions", "responses", "messages"})
-ABILITIES = {**dict.fromkeys(TALKS, "chat"), "embeddings": "embeddings", "images": "images"}
+# The ability each operation takes.
+ABILITIES = {
+    **dict.fromkeys(("chat", "completions", "responses", "messages"), "chat"),
+    "embeddings": "embeddings",
+    "images": "images",
+}
 IMAGES = frozenset({"image_url", "input_image", "image"})
 # A request whose tokens are so many times the window does not fit, however wrong the estimate is.
 SURELY = 2
@@ -47,8 +50,8 @@ class View(Protocol):
     def info(self, target: Target) -> ModelInfo | None:
         """Give what is known of a model."""
 
-    def operations(self, provider: str) -> frozenset[str] | None:
-        """Give what a provider can be asked for; None when it does not say."""
+    def cannot(self, target: Target) -> tuple[str, str] | None:
+        """Say why a provider cannot be asked this: a code, and a reason."""
 
     def tokens(self, target: Target | None) -> int:
         """Estimate the tokens of the request, for one target or in general."""
@@ -118,8 +121,9 @@ class Screen:
     def _unfit(self, target: Target, info: ModelInfo | None) -> tuple[str, str] | None:
         """Say what certainly speaks against a target: a code, and a reason."""
         needs = self._needs
-        if not self._offered(target.provider):
-            return "operation", f"{target.provider} has no {needs.operation}"
+        cannot = self._view.cannot(target)
+        if cannot is not None:
+            return cannot
         if info is not None:
             ability = ABILITIES.get(needs.operation, "")
             if ability and ability not in info.abilities and (ability == "chat" or info.abilities != UNKNOWN):
@@ -129,10 +133,6 @@ class Screen:
             if info.window and self._view.tokens(target) > info.window * SURELY:
                 return "context_window", self._too_long(target, info)
         return self._too_dear(target) if needs.max_price else None
-
-    def _offered(self, provider: str) -> bool:
-        operation, offered = self._needs.operation, self._view.operations(provider)
-        return offered is None or operation in offered or (operation in TALKS and "chat" in offered)
 
     def _doubtful(self, target: Target, info: ModelInfo | None) -> tuple[str, str] | None:
         """Say what probably speaks against a target."""

@@ -61,7 +61,7 @@ class Routing:
                 near = get_close_matches(str(name)[:LONGEST], known, 1, 0.5)
                 hint = f"did you mean {near[0]!r}?" if near else f"use {', '.join(known[:-1])} or {known[-1]}"
                 raise _wrong(str(name)[:64], f"is not known; {hint}")
-        return cls(**{name: READERS[name](name, part) for name, part in value.items() if part is not None})._checked()
+        return cls(**{name: READERS[name](name, part) for name, part in value.items() if part is not None}).checked()
 
     @classmethod
     def parse_json(cls, text: str) -> Routing:
@@ -76,9 +76,10 @@ class Routing:
     def over(self, other: Routing) -> Routing:
         """Lay this over another: what is said here counts. Raises RequestError where both contradict each other."""
         said = {f.name: value for f in fields(self) if (value := getattr(self, f.name)) != f.default}
-        return replace(other, **said)._checked()
+        return replace(other, **said).checked()
 
-    def _checked(self) -> Routing:
+    def checked(self) -> Routing:
+        """Give itself. Raises RequestError when it contradicts itself."""
         both = set(self.only) & set(self.ignore)
         if both:
             raise _wrong("ignore", f"names {min(both)[:128]!r}, and so does 'routing.only'. Take it out of one of them")
