@@ -57,7 +57,7 @@ class Plan:
         if not groups:
             raise self._unspoken(call) if call.request.needs is not None else self._nobody(call, screen)
         ordered = self._orders.order(call, groups, sight.candidate, dry=dry)
-        call.trace.candidates += (str(candidate.target) for candidate in ordered)
+        call.trace.candidates += ordered
         return ordered
 
     def dry(self, call: Call) -> Sequence[Candidate]:

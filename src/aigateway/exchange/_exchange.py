@@ -17,9 +17,10 @@ import anyio
 from ..errors import GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
 from ..guards import tell
 from ..secrets import Secret
-from ..types import Call, Chunk, Decision, NativeChunk, Outcome, Reply, Step, Target, Timeouts, Usage
-from ._failures import BROKE, from_wire, placed
+from ..types import Call, Chunk, Decision, Outcome, Reply, Role, Step, Target, Timeouts, Usage
+from ._failures import BROKE, from_wire, placed, said
 from ._io import IO
+from ._pieces import is_text, without_role
 from ._source import Broken, Source, WireSource
 from ._timer import expired
 
@@ -30,10 +31,9 @@ LOG = logging.getLogger("aigateway.exchange")
 CLOSING, FINISHING = 2.0, 0.25
 # What an exchange takes over from the one that goes on for it.
 TAKEN_OVER = (
-    "target", "timer", "deadline", "drain", "started", "_key", "_wait", "_source", "_open", "_ready", "_held", "_heard",
-    "_paused",
+    "target", "timer", "deadline", "drain", "started", "role", "_key", "_wait", "_source", "_open", "_ready", "_held",
+    "_heard", "_paused",
 )  # fmt: skip  # a list of names
-NOT_TEXT = ("tool_calls", "refusal", "audio", "function_call")
 HOLDING = 16
 OnClose = Callable[[Outcome], Awaitable[None]]
 GoOn = Callable[["Exchange", str], Awaitable["Exchange | None"]]
@@ -59,7 +59,8 @@ class Exchange:
     __slots__ = (
         "_committed", "_error", "_heard", "_held", "_io", "_key", "_lost", "_on_close", "_only_text", "_open",
         "_paused", "_ready", "_resumed", "_source", "_texts", "_told", "_wait", "call", "collect", "deadline", "drain",
-        "first_content", "go_on", "headers", "lost", "outcome", "reply", "request", "started", "target", "timer",
+        "first_content", "go_on", "headers", "lost", "outcome", "reply", "request", "role", "started", "target",
+        "timer",
     )  # fmt: skip  # one object per request
 
     def __init__(self, call: Call, target: Target, io: IO, *, key: Secret | None = None, wait: float = 0.0) -> None:
@@ -74,6 +75,7 @@ class Exchange:
         self.drain = 0.0
         self.headers: Mapping[str, str] = {}
         self.lost = False
+        self.role: Role = ""
         self.timer = io.timer()
         self._lost = self.timer.lost
         self._io = io
@@ -169,13 +171,13 @@ class Exchange:
             else:
                 batch = await self._next_batch()
             if batch and self._resumed:
-                batch = [chunk for chunk in map(_without_role, batch) if chunk is not None]
+                batch = [chunk for chunk in map(without_role, batch) if chunk is not None]
             if batch:
                 if self.call.listeners:
                     tell(self.call, batch)
                 if self.collect or self.go_on:
                     self._texts += ((chunk.text, chunk.reasoning) for chunk in batch)
-                    self._only_text = self._only_text and (self.go_on is None or all(map(_is_text, batch)))
+                    self._only_text = self._only_text and (self.go_on is None or all(map(is_text, batch)))
                 return batch
 
     async def _next_batch(self) -> list[Chunk]:
@@ -230,7 +232,9 @@ class Exchange:
 
     def _interrupted(self, cause: ProviderError) -> StreamInterrupted:
         text, reasoning = ("".join(parts) for parts in zip(*self._texts, strict=True)) if self._texts else ("", "")
-        return StreamInterrupted(cause).carrying(text, reasoning, self.usage)
+        error = StreamInterrupted(cause).carrying(text, reasoning, self.usage)
+        error.trace = self.call.trace
+        return error
 
     async def _went_on(self, error: ProviderError) -> bool:
         """Settle what broke, and take over what another target gives after the same text; False when none does."""
@@ -349,6 +353,13 @@ class Exchange:
             return Outcome("interrupted", self.usage, self._interrupted(self._error), seconds, self.first_content)
         return Outcome("cancelled", self.usage, error, seconds, self.first_content)
 
+    @property
+    def _first_of_call(self) -> float | None:
+        """Give the seconds from the call to its first content; not known of a call that went on for another."""
+        if self.first_content is None or self._resumed:
+            return None
+        return self.first_content - (self.started - self.call.started)
+
     def _step(self, outcome: Outcome) -> Step:
         failed = outcome.error if isinstance(outcome.error, ProviderError) else None
         name = str(failed.kind) if failed else outcome.state
@@ -359,32 +370,11 @@ class Exchange:
             start=self.started - self.call.started,
             seconds=self._io.clock.now() - self.started,
             wait=self._wait,
-            reason=failed.message if failed else "",
+            reason=said(failed) if failed else "",
             billed=failed.remedy.billed if failed else "yes" if outcome.state == "complete" else "maybe",
             usage=outcome.usage,
             cost=self._io.price(self.target, outcome.usage),
+            role=self.role,
+            first_content=self._first_of_call,
+            retry_after=failed.retry_after if failed else None,
         )
-
-
-def _without_role(chunk: Chunk) -> Chunk | None:
-    """Take the role out of an answer that goes on: clients add the pieces up. None when nothing else was in it."""
-    choices = chunk.body["choices"]
-    if not any("role" in (choice.get("delta") or ()) for choice in choices):
-        return chunk
-    kept = [
-        {**choice, "delta": {name: value for name, value in choice["delta"].items() if name != "role"}}
-        for choice in choices
-        if choice.get("delta")
-    ]
-    without = Chunk({**chunk.body, "choices": kept}, usage=chunk.usage)
-    return without if without.has_content or without.usage is not None else None
-
-
-def _is_text(chunk: Chunk) -> bool:
-    """Tell whether a chunk holds nothing that could not be gone on from; other dialects always hold more."""
-    return not isinstance(chunk, NativeChunk) and all(
-        choice.get("index", 0) == 0
-        and not choice.get("finish_reason")  # what has ended is not gone on with
-        and not any((choice.get("delta") or {}).get(name) for name in NOT_TEXT)
-        for choice in chunk.body["choices"]
-    )

@@ -2,7 +2,7 @@
 
 from ._call import Call, Clock, Outcome
 from ._caller import ANYONE, IN_PROCESS, Caller
-from ._decision import Decision, Drop, Step, Trace
+from ._decision import Considered, Decision, Drop, Ended, Role, Step, Trace
 from ._json import read_json, written
 from ._limits import Hedge, Recovery, Retries, Shadow, Terms, Timeouts
 from ._models import ModelInfo, Price
@@ -15,8 +15,9 @@ from ._usage import Cost, Usage
 from ._wire import Event, HTTPRequest, WireFailure, WireResponse
 
 __all__ = [
-    "ANYONE", "IN_PROCESS", "NOTHING", "Call", "Caller", "Candidate", "ChatRequest", "Chunk", "Clock", "Cost",
-    "Decision", "Drop", "Event", "Facts", "HTTPRequest", "Hedge", "MaxPrice", "ModelInfo", "NativeChunk",
-    "NativeReply", "Outcome", "Price", "Recovery", "Reply", "Retries", "Routing", "Said", "Shadow", "Step", "Target",
-    "Terms", "Timeouts", "Trace", "Usage", "WireFailure", "WireResponse", "messages_from", "read_json", "written",
+    "ANYONE", "IN_PROCESS", "NOTHING", "Call", "Caller", "Candidate", "ChatRequest", "Chunk", "Clock", "Considered",
+    "Cost", "Decision", "Drop", "Ended", "Event", "Facts", "HTTPRequest", "Hedge", "MaxPrice", "ModelInfo",
+    "NativeChunk", "NativeReply", "Outcome", "Price", "Recovery", "Reply", "Retries", "Role", "Routing", "Said",
+    "Shadow", "Step", "Target", "Terms", "Timeouts", "Trace", "Usage", "WireFailure", "WireResponse", "messages_from",
+    "read_json", "written",
 ]  # fmt: skip  # a list of names
