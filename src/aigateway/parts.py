@@ -40,6 +40,7 @@ class Parts:
     guards: Sequence[Guard]
     drains: Mapping[str, float]
     policies: Mapping[str, Policy]
+    policy_names: Mapping[str, str]
     mirror: Mirror | None = None
     estimator: Estimator = field(default_factory=Estimator)
 
@@ -71,7 +72,8 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     # The order of the configuration needs no policy, and nothing worked out for one.
     routes = [name for name, route in settings.routes.items() if route.policy != "priority"]
     policies = {name: _policy(settings, registry, name, random) for name in routes}
-    return Parts(providers, rings, catalogue, names, guards, drains, policies, mirror)
+    policy_names = {name: settings.routes[name].policy for name in routes}
+    return Parts(providers, rings, catalogue, names, guards, drains, policies, policy_names, mirror)
 
 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:

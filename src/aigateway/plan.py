@@ -5,7 +5,7 @@ A dry run and a real call take the same way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from random import Random
 
@@ -13,7 +13,7 @@ from .catalogue import Size, cost_of, price_at, size_of
 from .errors import RequestError
 from .parts import Parts
 from .providers import speaks
-from .routing import Orders, Resolved, Screen
+from .routing import Branch, Orders, Resolved, Screen
 from .state import Memory
 from .types import Call, Candidate, Clock, Cost, Drop, ModelInfo, Price, Target, Terms, Usage
 
@@ -58,6 +58,7 @@ class Plan:
             raise self._unspoken(call) if call.request.needs is not None else self._nobody(call, screen)
         ordered = self._orders.order(call, groups, sight.candidate, dry=dry)
         call.trace.candidates += ordered
+        call.trace.policies += self._policies(call, groups)
         return ordered
 
     def dry(self, call: Call) -> Sequence[Candidate]:
@@ -81,6 +82,18 @@ class Plan:
     def price(self, target: Target, usage: Usage | None) -> Cost:
         """Price what was used at a target, now."""
         return cost_of(usage, self.parts.catalogue.info(target.provider, target.model), self.clock.wall())
+
+    def _policies(self, call: Call, groups: Sequence[Branch]) -> Iterator[str]:
+        """Name what decided on the order, as `route: policy`."""
+        for branch in groups:
+            sort = call.request.routing.sort or branch.sort
+            if sort:
+                yield f"{branch.route or 'sort'}: {sort}"
+                continue
+            for place in branch.branches():
+                name = self.parts.policy_names.get(place.route)
+                if name and len(place.members) > 1:
+                    yield f"{place.route}: {name}"
 
     def _unspoken(self, call: Call) -> RequestError:
         """Say that no target can be asked what chat cannot say, and which providers could."""

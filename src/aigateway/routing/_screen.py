@@ -154,14 +154,14 @@ class Screen:
     def _too_dear(self, target: Target) -> tuple[str, str] | None:
         most, price = self._needs.max_price, self._view.price(target)
         for name in ("input", "output"):
-            limit: int | None = getattr(most, name)
+            limit: float | None = getattr(most, name)
             rate: int | None = getattr(price, name, None)
             if limit is None:
                 continue
             if rate is None:
                 return "max_price", f"its price for {name} is not known"
-            if rate > limit:
-                return "max_price", f"{name} costs ${rate / 1e6:g} per million tokens, more than ${limit / 1e6:g}"
+            if rate > round(limit * 1e6):
+                return "max_price", f"{name} costs ${rate / 1e6:g} per million tokens, more than ${limit:g}"
         return None
 
 

@@ -33,6 +33,13 @@ class Branch:
             else:
                 yield member
 
+    def branches(self) -> Iterator[Branch]:
+        """Give this and every branch inside of it."""
+        yield self
+        for member in self.members:
+            if isinstance(member, Branch):
+                yield from member.branches()
+
     def holding(self, members: list[Target | Branch]) -> Branch:
         """Give the same place with other members."""
         return Branch(self.route, tuple(members), self.weight, self.when, self.sort)

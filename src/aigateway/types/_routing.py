@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from decimal import Decimal
 from difflib import get_close_matches
 from math import isfinite
 from typing import Any, Literal
@@ -23,10 +22,10 @@ DEAREST = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class MaxPrice:
-    """The most a target may cost, in picodollars per token (= microdollars per million)."""
+    """The most a target may cost, in dollars per million tokens."""
 
-    input: int | None = None
-    output: int | None = None
+    input: float | None = None
+    output: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +40,12 @@ class Routing:
     models: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    fallback: bool | None = None
     order: tuple[str, ...] = ()
     sort: Sort = ""
     max_price: MaxPrice | None = None
     deadline: float | None = None
     tags: tuple[str, ...] = ()
-    fallback: bool | None = None
 
     @classmethod
     def parse(cls, value: object) -> Routing:
@@ -116,12 +115,12 @@ def _max_price(name: str, value: object) -> MaxPrice:
     return MaxPrice(**{part: _rate(f"{name}.{part}", dollars) for part, dollars in value.items()})
 
 
-def _rate(name: str, value: object) -> int | None:
+def _rate(name: str, value: object) -> float | None:
     if value is None:
         return None
     if not _is_number(value) or not 0 <= value <= DEAREST:  # type: ignore[operator]  # it is a number
         raise _wrong(name, f"must be a number of dollars from 0 to {DEAREST:,}")
-    return int(Decimal(str(value)) * 10**6)
+    return float(value)  # type: ignore[arg-type]  # as above
 
 
 def _deadline(name: str, value: object) -> float:
