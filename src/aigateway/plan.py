@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from random import Random
 
-from .catalogue import Size, cost_of, price_at, size_of
+from .catalogue import cost_of, price_at, size_of
 from .errors import RequestError
 from .parts import Parts
 from .providers import speaks
@@ -21,6 +21,8 @@ __all__ = ["Plan"]
 
 # Targets a refusal tells of, and models it offers instead.
 TOLD, OFFERED = 20, 3
+# More tokens than an estimate makes of a character, of a message.
+PER_CHARACTER, PER_MESSAGE = 2.5, 40
 # Stands for a model nothing was learnt of.
 ANY = Target("", "")
 
@@ -35,6 +37,7 @@ class Plan:
         self.operations = {name: getattr(p, "operations", None) for name, p in parts.providers.items()}
         self._terms = terms
         self._orders = Orders(parts.policies, random)
+        self._minute, self._rows = 0.0, dict[int, tuple[ModelInfo, Price | None]]()
 
     def resolve(self, call: Call) -> Resolved:
         """Find the targets a request stands for, and note it in the trace."""
@@ -78,6 +81,23 @@ class Plan:
         """Find the targets a request stands for."""
         asked, today = call.request, datetime.fromtimestamp(self.clock.wall(), UTC).date()
         return self.parts.names.resolve(asked.model, asked.routing, today=today, caller=call.caller)
+
+    def info(self, target: Target) -> ModelInfo | None:
+        """Give what is known of a model."""
+        return self.parts.catalogue.info(target.provider, target.model)
+
+    def row(self, info: ModelInfo, tokens: int) -> Price | None:
+        """Give the prices in force now, for so many input tokens; looked up once a minute."""
+        wall = self.clock.wall()
+        if wall // 60 != self._minute:
+            self._minute, self._rows = wall // 60, {}
+        known = self._rows.get(id(info))
+        if known is not None:
+            return known[1]
+        row = price_at(info.prices, wall, tokens)
+        if not any(price.above_tokens for price in info.prices):
+            self._rows[id(info)] = (info, row)
+        return row
 
     def price(self, target: Target, usage: Usage | None) -> Cost:
         """Price what was used at a target, now."""
@@ -124,20 +144,17 @@ class Plan:
 class Sight:
     """What is known of targets for one request; what costs something to work out is worked out once."""
 
-    __slots__ = ("_call", "_plan", "_size")
+    __slots__ = ("_plan", "_request", "info", "size")
 
     def __init__(self, plan: Plan, call: Call) -> None:
         self._plan = plan
-        self._call = call
-        self._size: Size | None = None
-
-    def info(self, target: Target) -> ModelInfo | None:
-        """Give what is known of a model."""
-        return self._plan.parts.catalogue.info(target.provider, target.model)
+        self._request = call.request
+        self.info = plan.info
+        self.size = size_of(call.request.body)
 
     def cannot(self, target: Target) -> tuple[str, str] | None:
         """Say why a provider cannot be asked this: a code, and a reason."""
-        request, offered = self._call.request, self._plan.operations.get(target.provider)
+        request, offered = self._request, self._plan.operations.get(target.provider)
         if offered is None or speaks(request, offered, target):
             return None
         if request.needs is not None:
@@ -150,22 +167,27 @@ class Sight:
         """Estimate the tokens of the request, for one target or in general."""
         return self._plan.parts.estimator.input(target or ANY, self.size)
 
-    def price(self, target: Target) -> Price | None:
-        """Give the prices of a target for this request, now."""
+    def most(self) -> int:
+        """Give the most tokens the request can be for any target, whatever is learnt of it."""
+        return (
+            int((self.size.plain + self.size.other) * PER_CHARACTER + self.size.messages * PER_MESSAGE)
+            + self.size.extra
+        )
+
+    def price(self, info: ModelInfo | None) -> Price | None:
+        """Give the prices of a model for this request, now."""
+        return self._plan.row(info, self.tokens(None)) if info is not None else None
+
+    def candidate(self, target: Target, facts: bool, priced: bool) -> Candidate:
+        """Gather what a policy asks for of a target; a policy that asks for nothing sees its name and its model."""
         info = self.info(target)
-        return price_at(info.prices, self._plan.clock.wall(), self.tokens(target)) if info else None
+        found = self._plan.candidate(target) if facts else Candidate(target, info)
+        return found._replace(cost=self._cost(target, info)) if priced else found
 
-    def candidate(self, target: Target, priced: bool) -> Candidate:
-        """Gather what is known of a target, its cost only where a policy asks for it."""
-        found = self._plan.candidate(target)
-        if not priced:
-            return found
+    def _cost(self, target: Target, info: ModelInfo | None) -> int | None:
+        """Estimate what the request will cost at a target."""
         usage = self._plan.parts.estimator.usage(target, self.size)
-        return found._replace(cost=self._plan.price(target, usage).amount)
-
-    @property
-    def size(self) -> Size:
-        """Measure the request."""
-        if self._size is None:
-            self._size = size_of(self._call.request.body)
-        return self._size
+        row = self._plan.row(info, usage.input) if info is not None else None
+        if row is None or row.input is None or row.output is None:
+            return self._plan.price(target, usage).amount
+        return usage.input * row.input + usage.output * row.output
