@@ -3,16 +3,14 @@
 from ._call import Call, Clock, Outcome
 from ._caller import ANYONE, IN_PROCESS, Caller
 from ._decision import Considered, Decision, Drop, Ended, Role, Step, Trace
-from ._json import read_json, written
 from ._limits import Hedge, Recovery, Retries, Shadow, Terms, Timeouts
 from ._models import ModelInfo, Price
 from ._native import NOTHING, NativeChunk, NativeReply, Said
 from ._reply import Chunk, Reply
-from ._request import ChatRequest, messages_from
-from ._routing import ANYWHERE, MaxPrice, Routing
 from ._target import Candidate, Facts, Target
 from ._usage import Cost, Usage
 from ._wire import Event, HTTPRequest, WireFailure, WireResponse
+from .request import ANYWHERE, ChatRequest, MaxPrice, Routing, messages_from, read_json, written
 
 __all__ = [
     "ANYONE", "ANYWHERE", "IN_PROCESS", "NOTHING", "Call", "Caller", "Candidate", "ChatRequest", "Chunk", "Clock",

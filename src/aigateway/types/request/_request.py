@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
-from ..errors import RequestError
+from ...errors import RequestError
 from ._json import FORBIDDEN, read_json, refuse_forbidden, written
 from ._routing import ANYWHERE, Routing
 

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from math import isfinite
 from typing import Any, Literal
 
-from ..errors import RequestError
+from ...errors import RequestError
 
 __all__ = ["ANYWHERE", "MaxPrice", "Routing", "Sort"]
 
