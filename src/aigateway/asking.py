@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from .exchange import Chunks, Exchange
 from .operations import EmbedReply, EmbedRequest, ImageReply, ImageRequest
-from .types import IN_PROCESS, Call, Caller, ChatRequest, NativeReply, Reply, messages_from
+from .types import IN_PROCESS, Call, Caller, ChatRequest, NativeReply, Reply, Said, messages_from
 
 __all__ = ["Asking", "Messages"]
 
@@ -57,6 +58,26 @@ class Asking(ABC):
         """Ask for pictures (`n`, `size`, `response_format`), in `reply.images`; options and errors as in `chat`."""
         fields = {"model": model, "prompt": prompt, **options}
         return ImageReply.of(_native(await self._answer(self._call(ImageRequest.parse, fields))))
+
+    async def respond(self, model: str, input: str | Sequence[Any], **options: Any) -> NativeReply:  # noqa: A002  # as above
+        """Ask in the words of OpenAI's Responses API; `reply.body` is the response, `reply.text` its text.
+
+        Options are that API's own, and `routing`, `timeout`, `caller`, `extra`; errors as in `chat`.
+        """
+        if options.pop("stream", False):
+            raise TypeError("respond() gives whole answers; use `gateway.stream(...)`, or POST /v1/responses")
+        from .surfaces import Responses, parse
+
+        surface = Responses()
+        call = self._call(partial(parse, surface), {"model": model, "input": input, **options})
+        reply = await self._answer(call)
+        if isinstance(reply, NativeReply):
+            return reply
+        said = Said(reply.text, reply.reasoning, reply.finish_reason)
+        body = surface.reply(call.request.native or {}, reply)
+        told = NativeReply(surface.operation, body, reply.usage, said, provider=reply.provider)
+        told.trace = reply.trace
+        return told
 
     def _call(self, read: Callable[[Mapping[str, Any]], ChatRequest], fields: dict[str, Any]) -> Call:
         timeout, caller = fields.pop("timeout", None), fields.pop("caller", IN_PROCESS)

@@ -12,7 +12,7 @@ from .catalogue import cost_of, expected_usage
 from .errors import RequestError
 from .operations import speaks
 from .parts import Parts
-from .routing import Resolved
+from .routing import Resolved, one_space
 from .state import Memory
 from .types import Call, Candidate, Clock, Cost, Drop, Target, Terms, Usage
 
@@ -39,7 +39,7 @@ class Plan:
     def candidates(self, call: Call) -> Sequence[Candidate]:
         """Order the targets of each route by its policy, the routes as the name stands for them."""
         ordered: list[Candidate] = []
-        for route, all_targets in self.resolve(call).groups:
+        for route, all_targets in one_space(call, self.resolve(call).groups, self._gives_vectors):
             targets = [target for target in all_targets if self._can(call, target)]
             policy = self.parts.policies.get(route)
             if policy is None or len(targets) <= 1:
@@ -68,6 +68,10 @@ class Plan:
         """Price what was used at a target, now."""
         info = self.parts.catalogue.info(target.provider, target.model)
         return cost_of(usage, info, self._clock.wall(), images=usage.images if usage else 0)
+
+    def _gives_vectors(self, target: Target) -> bool:
+        info = self.parts.catalogue.info(target.provider, target.model)
+        return info is None or "embeddings" in info.abilities
 
     def _can(self, call: Call, target: Target) -> bool:
         """Tell whether a target can be asked what chat cannot say, if that is asked; note one that cannot."""

@@ -18,11 +18,13 @@ from ..gateway import Gateway
 from ..guards import json_line
 from ._catalogue import Models, OneModel
 from ._chat import Chat
+from ._completions import CreateCompletion
 from ._cors import Cors
 from ._door import Door
 from ._health import Detailed, Health
 from ._hello import Ping, Welcome
 from ._incoming import ASGIApp, ClientGone, Incoming, Receive, Scope, Send
+from ._made import Embed, MakeImage
 from ._openapi import describe
 from ._operator import ClearRests, CurrentKey, Keys, ReloadKeys
 from ._pages import Asset, Docs, OpenAPI, Redoc
@@ -53,7 +55,11 @@ class Entry(NamedTuple):
 # `docs` is public with `server.debug`, else the operators'.
 ROUTES: Sequence[Entry] = (
     Entry("POST", "/v1/chat/completions", Chat, "chat"),
+    Entry("POST", "/v1/completions", CreateCompletion, "chat"),
     Entry("POST", "/v1/responses", CreateResponse, "chat"),
+    Entry("POST", "/v1/embeddings", Embed, "chat"),
+    Entry("POST", "/v1/images/generations", MakeImage, "chat"),
+    Entry("POST", "/images/generate", MakeImage, "chat"),
     Entry("GET HEAD", "/v1/models", Models, "caller"),
     Entry("GET HEAD", "/v1/models/{id:path}", OneModel, "caller"),
     Entry("GET HEAD", "/", Welcome, "public"),

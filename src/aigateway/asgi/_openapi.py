@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..surfaces import Responses
+from ..surfaces import Completions, Responses
 from ..types import ChatRequest
+from ._made import embed_schema, image_schema
 
 if TYPE_CHECKING:
     from ._app import Entry
@@ -119,5 +120,9 @@ Make = Callable[[dict[str, Any]], dict[str, Any]]
 # What is sent where; a route that is not here takes no body.
 BODIES: Mapping[str, tuple[str, Make]] = {
     "/v1/chat/completions": (JSON, _chat),
+    "/v1/completions": (JSON, lambda schemas: Completions.schema(_ref("{model}"))),
+    "/v1/embeddings": (JSON, lambda schemas: embed_schema()),
+    "/v1/images/generations": (JSON, lambda schemas: image_schema()),
+    "/images/generate": (JSON, lambda schemas: image_schema()),
     "/v1/responses": (JSON, _response),
 }

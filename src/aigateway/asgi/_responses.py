@@ -10,7 +10,7 @@ from ..errors import GatewayError
 from ..exchange import Exchange
 from ..surfaces import Named, Responses, Surface, Telling, parse_json
 from ..types import ChatRequest, Chunk, NativeChunk, NativeReply
-from ._answers import Answers
+from ._answers import Answers, Tells
 from ._incoming import Incoming
 
 __all__ = ["CreateResponse", "Translated"]
@@ -32,7 +32,7 @@ class Translated(Answers):
             return reply.model_dump_json()
         return to_json(self.surface.reply(exchange.call.request.native or {}, reply))
 
-    def tells(self, request: Incoming, exchange: Exchange) -> TranslatedStream:
+    def tells(self, request: Incoming, exchange: Exchange) -> Tells:
         """Begin to write events."""
         asked = exchange.call.request.native or {}
         telling = self.surface.telling(asked, request_id=request.id, model=exchange.target.model)
