@@ -34,11 +34,21 @@ WHO = {
     "root": (("admin-secret", ROOT),),
 }
 # What is sent instead of a chat; null says "not given".
-SENT = {"/v1/responses": {"input": "hi", "messages": None}}
+SENT = {
+    "/v1/responses": {"input": "hi", "messages": None},
+    "/v1/completions": {"prompt": "hi", "messages": None},
+    "/v1/embeddings": {"input": "hi"},
+    "/v1/images/generations": {"prompt": "hi"},
+    "/images/generate": {"prompt": "hi"},
+}
 # none, unknown, caller, admin, root
 MATRIX = {
     "POST /v1/chat/completions": (401, 401, 200, 200, 401),
     "POST /v1/responses": (401, 401, 200, 200, 401),
+    "POST /v1/completions": (401, 401, 200, 200, 401),
+    "POST /v1/embeddings": (401, 401, 400, 400, 401),  # the echo has no vectors, nor pictures
+    "POST /v1/images/generations": (401, 401, 400, 400, 401),
+    "POST /images/generate": (401, 401, 400, 400, 401),
     "GET /v1/models": (401, 401, 200, 200, 401),
     "GET /v1/models/a/echo": (401, 401, 200, 200, 401),
     "GET /": (200, 200, 200, 200, 200),

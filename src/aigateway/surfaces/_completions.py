@@ -36,7 +36,7 @@ class Completions:
 
     def chat(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Give the chat body a request means; fields both have pass. Raises RequestError naming the caller's field."""
-        if "messages" in body:
+        if body.get("messages") is not None:
             raise RequestError("'messages' belong to /v1/chat/completions; here it is 'prompt'", param="messages")
         for name, instead in REFUSED.items():
             value = body.get(name)
