@@ -14,8 +14,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted([*ROOT.glob("src/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")])
 EDGES = ("cli", "testing", "asgi", "blocking.py", "__main__.py")
-# Dialects it can be asked in: pure, and an edge as `asgi` is; each a folder one can read at a sitting all the same.
-DIALECTS = ("surfaces",)
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 EXEMPTION = "# size:"  # followed by the reason, on the line of the `def`
@@ -56,15 +54,15 @@ def code_lines(path: Path) -> int:
 
 
 def test_the_core_is_small() -> None:
-    """No folder of the core is more than 1,000 lines of code, the core without edges and test kit 9,000."""
+    """No folder of the core has more than 1,000 lines of code, the core without edges and test kit 13,000."""
     folders: Counter[str] = Counter()
     for path in ROOT.glob("src/aigateway/**/*.py"):
-        folder = path.relative_to(ROOT / "src/aigateway").parts[0]
-        if folder not in EDGES:
-            folders[folder] += code_lines(path)
+        inside = path.relative_to(ROOT / "src/aigateway")
+        if inside.parts[0] not in EDGES:
+            folders[str(inside.parent)] += code_lines(path)
 
     assert not [folder for folder, lines in folders.items() if lines > 1000]
-    assert sum(lines for folder, lines in folders.items() if folder not in DIALECTS) <= 9000
+    assert folders.total() <= 13_000
 
 
 def test_lines_of_code_are_counted(tmp_path: Path) -> None:

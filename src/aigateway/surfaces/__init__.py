@@ -1,7 +1,19 @@
 """In which dialect it is asked: other APIs than chat, translated to chat and back; pure functions, no I/O."""
 
 from ._completions import Completions
-from ._responses import Responses
 from ._surface import Named, NativeOnly, Surface, Telling, parse, parse_json
+from .messages import Messages, anthropic_error
+from .responses import Responses
 
-__all__ = ["Completions", "Named", "NativeOnly", "Responses", "Surface", "Telling", "parse", "parse_json"]
+__all__ = [
+    "Completions",
+    "Messages",
+    "Named",
+    "NativeOnly",
+    "Responses",
+    "Surface",
+    "Telling",
+    "anthropic_error",
+    "parse",
+    "parse_json",
+]
