@@ -32,7 +32,7 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 COMMANDS = (
-    *("serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "schema", "simulate"),
+    *("serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "doctor", "schema", "simulate"),
     *("keys", "callers"),
 )
 SUBCOMMANDS = (

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from .exchange import Chunks, Exchange
 from .operations import EmbedReply, EmbedRequest, ImageReply, ImageRequest
-from .types import IN_PROCESS, Call, Caller, ChatRequest, NativeReply, Reply, Said, messages_from
+from .surfaces import Responses, parse, spoken
+from .types import IN_PROCESS, Call, Caller, ChatRequest, NativeReply, Reply, messages_from
 
 __all__ = ["Asking", "Messages"]
 
+RESPONSES = Responses()
 Messages = str | Sequence[Mapping[str, Any]]
 
 
@@ -59,25 +60,23 @@ class Asking(ABC):
         fields = {"model": model, "prompt": prompt, **options}
         return ImageReply.of(_native(await self._answer(self._call(ImageRequest.parse, fields))))
 
-    async def respond(self, model: str, input: str | Sequence[Any], **options: Any) -> NativeReply:  # noqa: A002  # as above
-        """Ask in the words of OpenAI's Responses API; `reply.body` is the response, `reply.text` its text.
+    async def respond(
+        self,
+        model: str,
+        input: str | Sequence[Mapping[str, Any]],  # noqa: A002  # OpenAI's name
+        **options: Any,
+    ) -> NativeReply:
+        """Ask for a response, as OpenAI's Responses API without state has it.
 
-        Options are that API's own, and `routing`, `timeout`, `caller`, `extra`; errors as in `chat`.
+        Its text is `reply.text`, the object `reply.body`. `options` are any of that API's parameters;
+        the others, and errors, as in `chat`.
         """
         if options.pop("stream", False):
-            raise TypeError("respond() gives whole answers; use `gateway.stream(...)`, or POST /v1/responses")
-        from .surfaces import Responses, parse
-
-        surface = Responses()
-        call = self._call(partial(parse, surface), {"model": model, "input": input, **options})
-        reply = await self._answer(call)
-        if isinstance(reply, NativeReply):
-            return reply
-        said = Said(reply.text, reply.reasoning, reply.finish_reason)
-        body = surface.reply(call.request.native or {}, reply)
-        told = NativeReply(surface.operation, body, reply.usage, said, provider=reply.provider)
-        told.trace = reply.trace
-        return told
+            raise TypeError(
+                "respond() gives whole answers; stream POST /v1/responses, or `gateway.stream(...)` in chat"
+            )
+        call = self._call(lambda fields: parse(RESPONSES, fields), {"model": model, "input": input, **options})
+        return spoken(RESPONSES, call.request, await self._answer(call))
 
     def _call(self, read: Callable[[Mapping[str, Any]], ChatRequest], fields: dict[str, Any]) -> Call:
         timeout, caller = fields.pop("timeout", None), fields.pop("caller", IN_PROCESS)

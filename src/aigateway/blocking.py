@@ -80,8 +80,13 @@ class Gateway:
         """Ask for pictures, as `aigateway.Gateway.image` does."""
         return _run(self._open(), lambda: self._gateway.image(model, prompt, **options))
 
-    def respond(self, model: str, input: str | Sequence[Any], **options: Any) -> NativeReply:  # noqa: A002  # as above
-        """Ask in the words of OpenAI's Responses API, as `aigateway.Gateway.respond` does."""
+    def respond(
+        self,
+        model: str,
+        input: str | Sequence[Mapping[str, Any]],  # noqa: A002  # OpenAI's name
+        **options: Any,
+    ) -> NativeReply:
+        """Ask for a response, as `aigateway.Gateway.respond` does."""
         return _run(self._open(), lambda: self._gateway.respond(model, input, **options))
 
     def _open(self) -> BlockingPortal:
