@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from ..types import Call, Drop, Target
+from ..types import Drop, Target
+from ._tree import Branch, pruned
 
 __all__ = ["one_space"]
 
-Group = tuple[str, Sequence[Target]]
 
-
-def one_space(call: Call, groups: Iterable[Group], gives_vectors: Callable[[Target], bool]) -> list[Group]:
+def one_space(groups: Sequence[Branch], gives_vectors: Callable[[Target], bool]) -> tuple[list[Branch], list[Drop]]:
     """Leave only targets with the model of the first that gives vectors, in the order of the configuration.
 
-    The order a policy makes does not count: a client that stores vectors must get the same model's every
-    time. The same model may be at several providers under one id. Requests for anything else pass.
+    Neither a policy nor what is known of the moment counts: a client that stores vectors must get the
+    same model's every time. The same model may be at several providers under one id.
     """
-    groups = list(groups)
-    if call.operation != "embeddings":
-        return groups
-    able = (target for _, targets in groups for target in targets if gives_vectors(target))
-    first = next(able, None)
+    targets = [target for branch in groups for target in branch.targets()]
+    first = next(filter(gives_vectors, targets), None)
     if first is None:
-        return groups
+        return list(groups), []
     reason = f"its vectors cannot be compared with those of {first.model}"
-    call.trace.dropped += (
-        Drop(str(target), "other_model", reason)
-        for _, targets in groups
-        for target in targets
-        if target.model != first.model
-    )
-    return [(name, [target for target in targets if target.model == first.model]) for name, targets in groups]
+    drops = [Drop(str(target), "other_model", reason) for target in targets if target.model != first.model]
+    kept = (pruned(branch, lambda target, _: target.model == first.model) for branch in groups)
+    return [branch for branch in kept if branch.members], drops
