@@ -73,6 +73,8 @@ HEADINGS = {
     "KeySettings": "`[providers.NAME]`",
     "RouteSettings": "`[routes.NAME]`",
     "HedgeSettings": "`[routes.NAME]`",
+    "ShadowSettings": "`[routes.NAME]`",
+    "WhenSettings": "`[routes.NAME]`",
     "TargetSettings": "`[routes.NAME]`",
     "TimeoutSettings": "`[timeouts]`",
     "RetrySettings": "`[retries]`",
