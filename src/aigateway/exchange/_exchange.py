@@ -14,7 +14,7 @@ from typing import Protocol
 
 import anyio
 
-from ..errors import GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
+from ..errors import REMEDIES, GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
 from ..guards import tell
 from ..secrets import Secret
 from ..types import Call, Chunk, Decision, Outcome, Reply, Role, Step, Target, Timeouts, Usage
@@ -377,4 +377,5 @@ class Exchange:
             role=self.role,
             first_content=self._first_of_call,
             retry_after=failed.retry_after if failed else None,
+            remedy=failed.remedy if failed and failed.remedy != REMEDIES[failed.kind] else None,
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
-from ..errors import Billed
+from ..errors import Billed, Remedy
 from ._target import Candidate
 from ._usage import Cost, Known, Usage
 
@@ -50,7 +50,8 @@ class Step(NamedTuple):
     `outcome` is `complete`, `cancelled` or the kind of the failure; `key` is a masked id;
     `start` and `seconds` are relative to the request, `first_content` to the call; `wait` was spent
     before it, `retry_after` is the wait the vendor named. `billed` tells whether the vendor counts
-    it: no, maybe, yes; `usage` and `cost` are what is known of that. `reason` is in our words.
+    it: no, maybe, yes; `usage` and `cost` are what is known of that. `reason` is in our words; `remedy`
+    is there where the failure allowed something else than its kind does as a rule.
     """
 
     target: str
@@ -66,6 +67,7 @@ class Step(NamedTuple):
     role: Role = ""
     first_content: float | None = None
     retry_after: float | None = None
+    remedy: Remedy | None = None
 
     def explain(self) -> str:
         """Tell it in a sentence."""
