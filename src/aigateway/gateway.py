@@ -97,6 +97,7 @@ class Gateway:
         self.registry = registry or Registry(allow=settings.plugins)
         self.seed = SystemRandom().getrandbits(32) if seed is None else seed
         self._random = Random(self.seed)  # noqa: S311  # jitter, not cryptography
+        self._ids = Random(self.seed)  # noqa: S311  # apart: who names requests decides nothing about routing
         self.memory = Memory(random=self._random)
         self.health = Health(self.memory, self._random)
         self.decisions = Decisions(settings.decisions.keep, journal_of(settings))
@@ -180,7 +181,7 @@ class Gateway:
             raise RequestError("'timeout' must be a positive number of seconds", param="timeout")
         if self.settings.limits.max_tokens is not None:
             _check_cap(request, self.settings.limits.max_tokens)
-        name = request_id or f"{self._random.getrandbits(128):032x}"
+        name = request_id or f"{self._ids.getrandbits(128):032x}"
         trace = Trace(request.model, id=name, operation=request.operation, stream=request.stream, caller=caller.name)
         call = Call(request, caller, name, trace=trace, address=address)
         call.timeout = trace.timeout = min(timeout or self._timeouts.total, self._timeouts.total)

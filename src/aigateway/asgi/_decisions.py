@@ -19,6 +19,7 @@ __all__ = ["Explain", "LastDecisions", "OneDecision"]
 
 # Rows of a list: as a rule, and at most.
 SOME, MOST = 20, 1000
+NOTHING = ({"role": "user", "content": ""},)
 
 
 class LastDecisions:
@@ -62,9 +63,7 @@ class Explain:
         if request.scope["method"] == "POST":
             asked = ChatRequest.parse_json(await request.body())
         else:
-            asked = ChatRequest.parse(
-                {"model": _query(request, "model"), "messages": [{"role": "user", "content": ""}]}
-            )
+            asked = ChatRequest.parse({"model": _query(request, "model"), "messages": NOTHING})
         await request.answer(_told(self._gateway.explain(asked.model, asked)))
 
 
@@ -99,7 +98,7 @@ def _not_kept(name: str, gateway: Gateway) -> RequestError:
         why = "None are kept: set decisions.keep."
     else:
         why = (
-            f"The last {gateway.decisions.keep} of each process are kept (decisions.keep). With several workers another "
-            "one may have it: ask again. decisions.file keeps all."
+            f"Each process keeps its last {gateway.decisions.keep} (decisions.keep). Of several workers another one "
+            "may have it: ask again. decisions.file keeps all."
         )
     return RequestError(f"there is no decision of request {name[:128]!r} here. {why}", status=404, code="not_kept")

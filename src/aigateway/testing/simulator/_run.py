@@ -125,12 +125,8 @@ class Play:
 def _request(question: Question) -> ChatRequest:
     words = f"#{question.number} {SAYS}"
     words += " " + "x" * (4 * question.prompt - len(words)) if question.filled else ""
-    fields = {
-        "model": question.model,
-        "stream": question.stream,
-        **({"routing": question.routing} if question.routing else {}),
-    }
-    return ChatRequest.parse({**fields, "messages": [{"role": "user", "content": words}]})
+    fields = {"model": question.model, "stream": question.stream, "messages": [{"role": "user", "content": words}]}
+    return ChatRequest.parse({**fields, "routing": dict(question.routing) or None})
 
 
 def _caller(question: Question) -> Caller:

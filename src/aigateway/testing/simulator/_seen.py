@@ -19,13 +19,16 @@ __all__ = ["Seen", "Turn"]
 FIRST, PACE = 0.5, 50.0
 # An answer ten times as long takes ten times as long; beyond that the guess is worth nothing.
 STRETCH = 10.0
+# Seconds that are as good as none.
+MOMENT = 0.001
 BY_CALLER = frozenset(str(kind) for kind in CALLER_CAUSED)
 
 
 class Turn(NamedTuple):
     """What becomes of one call: content after `first` seconds (None: none), the end after `seconds`, with `usage`.
 
-    `outcome` is `complete`, or a kind of failure; `seconds` is infinite for a call that hangs.
+    `outcome` is `complete`, or a kind of failure; `seconds` is infinite for a call that hangs. `counted`
+    is when the vendor says what was used, where it does so before an end that is none.
     """
 
     outcome: str
@@ -34,6 +37,7 @@ class Turn(NamedTuple):
     usage: Usage
     retry_after: float | None = None
     remedy: Remedy | None = None
+    counted: float | None = None
 
 
 class Seen:
@@ -72,11 +76,7 @@ class Seen:
         if step is not None and step.outcome != "cancelled":
             return _again(step, question)
         guess = _stretched(near, question) if near else self._guess(question)
-        # It was given up before its end: it took longer than that, whatever it took.
-        if step is None:
-            return guess
-        first = guess.first if step.first_content is None else step.first_content
-        return guess._replace(first=first, seconds=max(guess.seconds, step.seconds + 0.001))
+        return guess if step is None else _later(guess, step)
 
     def _nearest(self, target: str, now: float) -> Step | None:
         times = self._times.get(target)
@@ -93,14 +93,11 @@ class Seen:
 
 def _usual(done: Sequence[Step]) -> tuple[float, float]:
     """Give the median time to the first content, and the median tokens per second after it."""
-    firsts = [
-        step.first_content for step in done if step.first_content is not None and step.first_content < step.seconds
-    ]
-    paces = [
-        step.usage.output / (step.seconds - (step.first_content or 0.0))
-        for step in done
-        if step.usage and step.usage.output and step.first_content is not None and step.first_content < step.seconds
-    ]
+    streamed = [(step, step.first_content) for step in done if step.first_content is not None]
+    parted = [(step, first) for step, first in streamed if first < step.seconds]
+    firsts = [first for _, first in parted]
+    counted = [(step.usage.output, step.seconds - first) for step, first in parted if step.usage]
+    paces = [output / seconds for output, seconds in counted if output]
     whole = [step.usage.output / step.seconds for step in done if step.usage and step.usage.output and step.seconds]
     return (median(firsts) if firsts else FIRST), (median(paces or whole or [PACE]) or PACE)
 
@@ -111,7 +108,12 @@ def _again(step: Step, question: Question) -> Turn:
     # A time-out of ours is the gateway's to find; one the vendor reported has its status.
     hangs = step.outcome == Kind.TIMEOUT and not step.reason.startswith("status")
     seconds = inf if hangs else step.seconds
-    return Turn(step.outcome, step.first_content, seconds, usage, step.retry_after, step.remedy)
+    counted = _counted(step) if step.outcome != "complete" else None
+    return Turn(step.outcome, step.first_content, seconds, usage, step.retry_after, step.remedy, counted)
+
+
+def _counted(step: Step) -> float | None:
+    return None if step.usage is None else max(step.first_content or 0.0, step.seconds - MOMENT)
 
 
 def _stretched(step: Step, question: Question) -> Turn:
@@ -123,6 +125,17 @@ def _stretched(step: Step, question: Question) -> Turn:
     first = turn.first if turn.first is not None and turn.first < turn.seconds else 0.0
     seconds = first + (turn.seconds - first) * factor
     return turn._replace(seconds=seconds, first=first or seconds, usage=_size(question))
+
+
+def _later(turn: Turn, given_up: Step) -> Turn:
+    """Let a call that was given up take longer than that; its content came when it was seen to, or else later, too."""
+    after = given_up.seconds + MOMENT
+    first = given_up.first_content
+    if first is None and turn.first is not None:
+        first = max(turn.first, after)
+    usage = turn.usage if given_up.usage is None else given_up.usage
+    seconds = max(turn.seconds, after, first or 0.0)
+    return turn._replace(first=first, seconds=seconds, usage=usage, counted=_counted(given_up))
 
 
 def _size(question: Question) -> Usage:

@@ -97,7 +97,8 @@ def replay_table_of(report: Mapping[str, Any]) -> str:
     rows = [("", "recorded", "replayed"), ("requests", str(total), str(total))]
     rows += [("  served", _share(before["served"], total), _share(after["served"], total))]
     for state in ("failed", "interrupted"):
-        rows += [(f"  {state}", *(_share(sum(side[state].values()), total) for side in (before, after)))]
+        one, other = (_share(sum(side[state].values()), total) for side in (before, after))
+        rows += [(f"  {state}", one, other)]
         rows += _beside("    ", before[state], after[state])
     rows += [("  cancelled", str(before["cancelled"]), str(after["cancelled"])), ("answered by", "", "")]
     rows += _beside("  ", before["answered_by"], after["answered_by"])
@@ -110,12 +111,10 @@ def replay_table_of(report: Mapping[str, Any]) -> str:
         rows += [("  of unknown cost", str(before[unknown]), str(after[unknown]))]
     widths = [max(len(row[column]) for row in rows) + 2 for column in (0, 1)]
     lines = [f"{name:<{widths[0]}}{one:<{widths[1]}}{other}".rstrip() for name, one, other in rows]
-    cost = change["dollars"]
-    lines += [
-        f"{change['now_served']} requests are served that were not, {change['no_longer_served']} no longer; "
-        f"{change['answered_by_another']} are answered by another target.",
-        f"It would have cost ${cost.removeprefix('-')} {'less' if cost.startswith('-') else 'more'}.",
-    ]
+    cost, less = change["dollars"].removeprefix("-"), change["dollars"].startswith("-")
+    moved = f"{change['now_served']} requests are served that were not, {change['no_longer_served']} no longer"
+    lines += [f"{moved}; {change['answered_by_another']} are answered by another target."]
+    lines += [f"It would have cost ${cost} {'less' if less else 'more'}."]
     return "\n".join([*lines, *(f"note: {note}" for note in report["notes"])])
 
 

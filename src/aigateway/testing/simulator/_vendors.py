@@ -79,14 +79,18 @@ async def _stream(turn: Turn, began: float) -> AsyncIterator[Chunk]:
     first = turn.first or 0.0
     over = turn.seconds if turn.seconds < inf else first
     piece = "x" * max(1, CHARACTERS * turn.usage.output // PIECES)
-    for number in range(PIECES):
-        await _until(began + first + (over - first) * number / PIECES)
-        yield Chunk({"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
+    text = Chunk({"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
+    used = Chunk({"choices": [], "usage": {}}, usage=turn.usage)
+    told = [(first + (over - first) * number / PIECES, text) for number in range(PIECES)]
+    told += [(turn.counted, used)] if turn.counted is not None else []
+    for at, chunk in sorted(told, key=lambda one: one[0]):
+        await _until(began + at)
+        yield chunk
     await _until(began + turn.seconds)
     if turn.outcome != "complete":
         raise _failure(turn)
     yield Chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-    yield Chunk({"choices": [], "usage": {}}, usage=turn.usage)
+    yield used
 
 
 def _failure(turn: Turn) -> ProviderError:
