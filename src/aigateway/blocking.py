@@ -12,8 +12,8 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from .gateway import Chunks as AsyncChunks
+from .gateway import Asked, Messages
 from .gateway import Gateway as AsyncGateway
-from .gateway import Messages
 from .types import Chunk, Decision, Outcome, Reply, Usage
 
 if TYPE_CHECKING:
@@ -70,6 +70,10 @@ class Gateway:
     def stream(self, model: str, messages: Messages, **options: Any) -> Chunks:
         """Ask for a stream: `with gateway.stream(...) as chunks: for chunk in chunks`."""
         return Chunks(self._open(), self._gateway.stream(model, messages, **options))
+
+    def explain(self, model: str, asked: Asked = "", **options: Any) -> Decision:
+        """Tell where a request would go this moment, as `aigateway.Gateway.explain` does."""
+        return self._gateway.explain(model, asked, **options)
 
     def _open(self) -> BlockingPortal:
         with self._opening:

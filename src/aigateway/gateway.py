@@ -36,6 +36,7 @@ from .types import (
     Candidate,
     ChatRequest,
     Clock,
+    Decision,
     Ended,
     Outcome,
     Reply,
@@ -60,6 +61,7 @@ __all__ = ["Chunks", "Gateway", "SystemClock"]
 LOG = logging.getLogger("aigateway")
 ANYWHERE = Routing()
 Messages = str | Sequence[Mapping[str, Any]]
+Asked = Messages | Mapping[str, Any] | ChatRequest
 
 
 class SystemClock:
@@ -188,6 +190,17 @@ class Gateway:
         trace.seed, trace.at = self.seed, self.clock.wall()
         trace.routing = request.routing if request.routing != ANYWHERE else None
         return call
+
+    def explain(self, model: str, asked: Asked = "", *, caller: Caller = IN_PROCESS) -> Decision:
+        """Tell where a prompt, messages or a whole request would go this moment; asks nobody, changes nothing.
+
+        Raises RequestError for what is no request, and for a name nobody knows.
+        """
+        if not isinstance(asked, ChatRequest):
+            fields = asked if isinstance(asked, Mapping) else {"messages": messages_from(asked)}
+            asked = ChatRequest.parse({**fields, "model": model})
+        call = self.call(asked, caller=caller, request_id="dry-run")
+        return self.plan.explain(call, self.health, self._keys_rest)
 
     def vendor_keys(self) -> list[dict[str, Any]]:
         """Tell about every vendor key, without showing one."""
