@@ -32,7 +32,8 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 COMMANDS = (
-    *("serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "schema", "simulate"),
+    *("serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "schema"),
+    *("explain", "simulate"),
     *("keys", "callers"),
 )
 SUBCOMMANDS = (
@@ -73,6 +74,8 @@ HEADINGS = {
     "KeySettings": "`[providers.NAME]`",
     "RouteSettings": "`[routes.NAME]`",
     "HedgeSettings": "`[routes.NAME]`",
+    "ShadowSettings": "`[routes.NAME]`",
+    "WhenSettings": "`[routes.NAME]`",
     "TargetSettings": "`[routes.NAME]`",
     "TimeoutSettings": "`[timeouts]`",
     "RetrySettings": "`[retries]`",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from .gateway import Chunks as AsyncChunks
 from .gateway import Asked, Messages
+from .gateway import Chunks as AsyncChunks
 from .gateway import Gateway as AsyncGateway
 from .types import Chunk, Decision, Outcome, Reply, Usage
 

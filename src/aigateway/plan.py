@@ -1,87 +1,214 @@
-"""From a call to the candidates it is tried at: resolve the name, price, order; the trace is told why.
+"""From a call to the candidates it is tried at: resolve the name, leave out, order; the trace is told why.
 
 A dry run and a real call take the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from random import Random
 
-from .catalogue import cost_of, expected_usage
+from .catalogue import Size, cost_of, price_at, size_of
 from .errors import RequestError
 from .parts import Parts
 from .providers import speaks
-from .routing import Resolved
-from .state import Memory
-from .types import Call, Candidate, Clock, Cost, Drop, Target, Terms, Usage
+from .routing import Attempts, Branch, Orders, Resolved, Screen
+from .state import Health, Memory, Rest
+from .types import (
+    Call,
+    Candidate,
+    ChatRequest,
+    Clock,
+    Cost,
+    Decision,
+    Drop,
+    Ended,
+    ModelInfo,
+    Price,
+    Target,
+    Terms,
+    Usage,
+)
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "check_cap"]
+
+KeysRest = Callable[[Target, float], Rest | None]
+# Targets a refusal tells of, and models it offers instead.
+TOLD, OFFERED = 20, 3
+# Stands for a model nothing was learnt of.
+ANY = Target("", "")
 
 
 class Plan:
     """Find where a call can go, and in which order, from what is known this moment."""
 
-    def __init__(self, parts: Parts, memory: Memory, clock: Clock, terms: Terms) -> None:
+    def __init__(self, parts: Parts, memory: Memory, clock: Clock, terms: Terms, *, random: Random) -> None:
         self.parts = parts
-        self._memory = memory
-        self._clock = clock
+        self.memory = memory
+        self.clock = clock
+        self.operations = {name: getattr(p, "operations", None) for name, p in parts.providers.items()}
         self._terms = terms
+        self._orders = Orders(parts.policies, random)
 
     def resolve(self, call: Call) -> Resolved:
         """Find the targets a request stands for, and note it in the trace."""
         resolved = self.resolved(call)
         call.trace.resolved = resolved.how
         call.trace.warnings += resolved.warnings
+        call.trace.dropped += resolved.dropped
         call.terms = resolved.terms or self._terms
         return resolved
 
-    def candidates(self, call: Call) -> Sequence[Candidate]:
-        """Order the targets of each route by its policy, the routes as the name stands for them."""
-        ordered: list[Candidate] = []
-        for route, all_targets in self.resolve(call).groups:
-            targets = [target for target in all_targets if self._can(call, target)]
-            policy = self.parts.policies.get(route)
-            if policy is None or len(targets) <= 1:
-                ordered += (Candidate(t, self.parts.catalogue.info(t.provider, t.model)) for t in targets)
-                continue
-            candidates = [self.candidate(target) for target in targets]
-            if getattr(policy, "needs_cost", False):
-                candidates = [self._priced(candidate, call) for candidate in candidates]
-            ordered += policy.order(call, candidates)
-        if call.request.needs is not None and not ordered:
-            raise self._nobody(call.request.needs, call.request.operation)
+    def candidates(self, call: Call, *, dry: bool = False) -> Sequence[Candidate]:
+        """Leave out what cannot serve a request, and order the rest: each route by its policy, routes in turn.
+
+        Raises RequestError when nothing is left. A dry run takes no policy's turn.
+        """
+        resolved, sight = self.resolve(call), Sight(self, call)
+        screen = Screen(call, sight)
+        groups = screen.sift(resolved.groups)
+        call.trace.dropped += screen.dropped
+        if not groups:
+            raise self._unspoken(call) if call.request.needs is not None else self._nobody(call, screen)
+        ordered = self._orders.order(call, groups, sight.candidate, dry=dry)
         call.trace.candidates += ordered
+        call.trace.policies += self._policies(call, groups)
         return ordered
+
+    def dry(self, call: Call) -> Sequence[Candidate]:
+        """Give what `candidates` would, and leave everything as it is but the call and its trace."""
+        return self.candidates(call, dry=True)
+
+    def explain(self, call: Call, health: Health, keys_rest: KeysRest) -> Decision:
+        """Tell where a call would go this moment, and what rests. Raises RequestError for what nothing is known of."""
+        call.started = self.clock.now()
+        call.deadline = call.started + call.timeout
+        trace = call.trace
+        trace.id, trace.ended = "", Ended("dry")
+        try:
+            Attempts(call, self.dry(call), health, now=self.clock.now, keys_rest=keys_rest).look()
+        except RequestError as error:
+            if not trace.dropped:
+                raise
+            trace.ended = Ended("dry", status=error.status, code=error.code or "")
+        trace.estimate = self.estimate(call)
+        return trace.freeze()
+
+    def estimate(self, call: Call) -> Usage:
+        """Guess what a request will use, wherever it goes."""
+        return self.parts.estimator.usage(ANY, size_of(call.request.body))
+
+    def serves(self, call: Call, target: Target) -> bool:
+        """Tell whether nothing speaks against a target for a request."""
+        return Screen(call, Sight(self, call)).could(target)
 
     def candidate(self, target: Target) -> Candidate:
         """Gather what is known of a target."""
         ring, info = self.parts.rings[target.provider], self.parts.catalogue.info(target.provider, target.model)
-        return Candidate(target, info, ring.free(target.model), self._memory.facts(target, self._clock.now()))
+        return Candidate(target, info, ring.free(target.model), self.memory.facts(target, self.clock.now()))
 
     def resolved(self, call: Call) -> Resolved:
         """Find the targets a request stands for."""
-        asked, today = call.request, datetime.fromtimestamp(self._clock.wall(), UTC).date()
+        asked, today = call.request, datetime.fromtimestamp(self.clock.wall(), UTC).date()
         return self.parts.names.resolve(asked.model, asked.routing, today=today, caller=call.caller)
 
     def price(self, target: Target, usage: Usage | None) -> Cost:
         """Price what was used at a target, now."""
-        return cost_of(usage, self.parts.catalogue.info(target.provider, target.model), self._clock.wall())
+        return cost_of(usage, self.parts.catalogue.info(target.provider, target.model), self.clock.wall())
 
-    def _can(self, call: Call, target: Target) -> bool:
-        """Tell whether a target can be asked what chat cannot say, if that is asked; note one that cannot."""
-        request = call.request
-        if request.needs is None or speaks(request, self.parts.providers[target.provider].operations, target):
-            return True
-        call.trace.dropped.append(Drop(str(target), "dialect", f"it is asked as chat: {request.needs.message}"))
-        return False
+    def _policies(self, call: Call, groups: Sequence[Branch]) -> Iterator[str]:
+        """Name what decided on the order, as `route: policy`."""
+        for branch in groups:
+            sort = call.request.routing.sort or branch.sort
+            if sort:
+                yield f"{branch.route or 'sort'}: {sort}"
+                continue
+            for place in branch.branches():
+                name = self.parts.policy_names.get(place.route)
+                if name and len(place.members) > 1:
+                    yield f"{place.route}: {name}"
 
-    def _nobody(self, needs: RequestError, operation: str) -> RequestError:
-        """Say that no target can be asked, and which providers could."""
-        able = sorted(name for name, provider in self.parts.providers.items() if operation in provider.operations)
+    def _unspoken(self, call: Call) -> RequestError:
+        """Say that no target can be asked what chat cannot say, and which providers could."""
+        needs, operation = call.request.needs, call.request.operation
+        able = sorted(name for name, offered in self.operations.items() if operation in (offered or ()))
         who = f"Ask a model of {', '.join(able)}, or leave it out." if able else "No provider here does; leave it out."
-        return RequestError(f"{needs.message} None of those asked does. {who}", param=needs.param, code=needs.code)
+        message, param, code = (needs.message, needs.param, needs.code) if needs is not None else ("", None, None)
+        return RequestError(f"{message} None of those asked does. {who}", param=param, code=code)
 
-    def _priced(self, candidate: Candidate, call: Call) -> Candidate:
-        """Estimate what a request will cost at a target."""
-        return candidate._replace(cost=self.price(candidate.target, expected_usage(call.request.body)).amount)
+    def _nobody(self, call: Call, screen: Screen) -> RequestError:
+        """Say of each target why it cannot serve a request, and who can."""
+        drops: Mapping[str, Drop] = {drop.target: drop for drop in screen.dropped}
+        told = [f"{drop.target}: {drop.reason} ({drop.code})" for drop in drops.values()][:TOLD]
+        left = len(drops) - len(told)
+        today = datetime.fromtimestamp(self.clock.wall(), UTC).date()
+        names = ((f"{m.provider}/{m.id}", m.id, m.provider) for m in self.parts.catalogue.living(today))
+        able = (n for n, id_, p in names if call.caller.may_use(n, id_) and screen.could(Target(p, id_)))
+        near = [name for name, _ in zip(able, range(OFFERED), strict=False)]
+        way_on = f"{' or '.join(near)} could." if near else "Ask for less, or for another model."
+        codes = {drop.code for drop in drops.values()}
+        return RequestError(
+            f"no target of {call.trace.asked[:128]!r} can serve this request. {'; '.join(told)}"
+            f"{f'; and {left} more' if left else ''}. {way_on}",
+            code=codes.pop() if len(codes) == 1 else "no_target",
+        )
+
+
+class Sight:
+    """What is known of targets for one request; what costs something to work out is worked out once."""
+
+    __slots__ = ("_call", "_plan", "_size")
+
+    def __init__(self, plan: Plan, call: Call) -> None:
+        self._plan = plan
+        self._call = call
+        self._size: Size | None = None
+
+    def info(self, target: Target) -> ModelInfo | None:
+        """Give what is known of a model."""
+        return self._plan.parts.catalogue.info(target.provider, target.model)
+
+    def cannot(self, target: Target) -> tuple[str, str] | None:
+        """Say why a provider cannot be asked this: a code, and a reason."""
+        request, offered = self._call.request, self._plan.operations.get(target.provider)
+        if offered is None or speaks(request, offered, target):
+            return None
+        if request.needs is not None:
+            return "dialect", f"it is asked as chat: {request.needs.message}"
+        if request.native is not None and "chat" in offered:
+            return None
+        return "operation", f"{target.provider} has no {request.operation}"
+
+    def tokens(self, target: Target | None) -> int:
+        """Estimate the tokens of the request, for one target or in general."""
+        return self._plan.parts.estimator.input(target or ANY, self.size)
+
+    def price(self, target: Target) -> Price | None:
+        """Give the prices of a target for this request, now."""
+        info = self.info(target)
+        return price_at(info.prices, self._plan.clock.wall(), self.tokens(target)) if info else None
+
+    def candidate(self, target: Target, priced: bool) -> Candidate:
+        """Gather what is known of a target, its cost only where a policy asks for it."""
+        found = self._plan.candidate(target)
+        if not priced:
+            return found
+        usage = self._plan.parts.estimator.usage(target, self.size)
+        return found._replace(cost=self._plan.price(target, usage).amount)
+
+    @property
+    def size(self) -> Size:
+        """Measure the request."""
+        if self._size is None:
+            self._size = size_of(self._call.request.body)
+        return self._size
+
+
+def check_cap(request: ChatRequest, cap: int) -> None:
+    """Hold the cap, for the fields of single providers too. Raises RequestError."""
+    for fields in (request.native or {}, request.body, *request.extra.values()):
+        for name in ("max_output_tokens", "max_tokens", "max_completion_tokens"):
+            asked = fields.get(name, 0)
+            if isinstance(asked, int | float) and asked > cap:
+                raise RequestError(f"{name!r} is above this gateway's cap of {cap}. Ask for {cap} or less.", param=name)

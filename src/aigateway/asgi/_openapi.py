@@ -120,4 +120,5 @@ Make = Callable[[dict[str, Any]], dict[str, Any]]
 BODIES: Mapping[str, tuple[str, Make]] = {
     "/v1/chat/completions": (JSON, _chat),
     "/v1/responses": (JSON, _response),
+    "/admin/explain": (JSON, _chat),
 }

@@ -15,7 +15,20 @@ import typer
 
 from ..config import read_dotenv
 from ..errors import ConfigurationError, Forbidden, GatewayError, NoAnswer, ProviderError, RequestError
-from . import _ask, _callers, _check, _demo, _explain, _init, _keys, _models, _plugins, _sandbox, _schema, _serve, _simulate
+from . import (
+    _ask,
+    _callers,
+    _check,
+    _demo,
+    _init,
+    _keys,
+    _models,
+    _plugins,
+    _sandbox,
+    _schema,
+    _serve,
+    _simulate,
+)
 from ._logging import REDACT
 
 __all__ = ["app", "run"]

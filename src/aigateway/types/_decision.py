@@ -19,8 +19,9 @@ __all__ = ["Considered", "Decision", "Drop", "Ended", "Role", "Step", "Trace"]
 VERSION = 1
 # How a sum is known: as its least certain part is.
 DOUBTS: tuple[Known, ...] = ("unknown", "estimated", "priced", "reported")
-# Why a call was made, where it was not its turn: beside a late one, after one that broke off, past a rest, as a copy.
-Role = Literal["", "hedge", "continue", "knock", "shadow"]
+# Why a call was made where it was not simply the next: beside a late one, after one that broke off, past a rest, as a
+# copy; or that it was none, because a guard answered.
+Role = Literal["", "hedge", "continue", "knock", "shadow", "guard"]
 State = Literal["open", "dry", "complete", "interrupted", "cancelled", "failed"]
 
 

@@ -95,5 +95,5 @@ def _unfit(decision: Decision | None) -> str:
         return f"{decision.operation} cannot be simulated"
     if decision.ended.state in {"open", "dry"}:
         return "not a call that ended"
-    answered = decision.ended.state == "complete" and not decision.steps
+    answered = any(step.role == "guard" for step in decision.steps)
     return "answered by a guard, such as a cache" if answered else ""
