@@ -11,8 +11,8 @@ from random import Random
 
 from .catalogue import Size, cost_of, price_at, size_of
 from .errors import RequestError
+from .operations import speaks
 from .parts import Parts
-from .providers import speaks
 from .routing import Attempts, Branch, Orders, Resolved, Screen
 from .state import Health, Memory, Rest
 from .types import (
@@ -115,7 +115,8 @@ class Plan:
 
     def price(self, target: Target, usage: Usage | None) -> Cost:
         """Price what was used at a target, now."""
-        return cost_of(usage, self.parts.catalogue.info(target.provider, target.model), self.clock.wall())
+        info = self.parts.catalogue.info(target.provider, target.model)
+        return cost_of(usage, info, self.clock.wall(), images=usage.images if usage else 0)
 
     def _policies(self, call: Call, groups: Sequence[Branch]) -> Iterator[str]:
         """Name what decided on the order, as `route: policy`."""

@@ -39,7 +39,7 @@ class Usage:
 
     `input` is the whole prompt and `output` the whole answer; `cached` and `cache_write` are
     parts of `input`, `reasoning` is a part of `output`. `source` says who counted; nothing is
-    ever reported as 0 because it was unknown.
+    ever reported as 0 because it was unknown. `images` counts pictures where the vendor counts those, not tokens.
     """
 
     input: int = 0
@@ -48,6 +48,7 @@ class Usage:
     cache_write: int = 0
     reasoning: int = 0
     source: Literal["reported", "estimated", "unknown"] = "unknown"
+    images: int = 0
 
     @property
     def total(self) -> int:
