@@ -63,7 +63,7 @@ async def test_a_failover_with_a_wait() -> None:
     reply = await gateway(Parts(a=lambda _: next(turns)), **route).chat("smart", PROMPT)
     told = lines(reply.decision)
 
-    assert told[1].startswith("a/a-1 failed after 0 ms with rate_limit: slow down; it said to come back in 0.1 s.")
+    assert told[1].endswith(" with rate_limit: slow down; it said to come back in 0.1 s.")
     assert "(after a wait of 0.10 s)." in told[2]
 
 
@@ -75,8 +75,9 @@ async def test_everything_rests() -> None:
             await made.chat("smart", PROMPT)
     told = lines(caught.value.decision)
 
-    assert told[1].startswith("a/a-1 was not asked: it rests for 60.0 s more, after rate_limit")
-    assert ["Nobody was asked.", "The caller was told 429 (all_targets_limited) after 0.00 s."] == told[2:]
+    assert told[1].startswith("a/a-1 was not asked: it rests for ")
+    assert "Nobody was asked." == told[2]
+    assert told[3].startswith("The caller was told 429 (all_targets_limited) after 0.")
 
 
 async def test_nothing_a_vendor_says_is_in_the_record() -> None:
@@ -155,7 +156,8 @@ async def test_a_guard_that_answers_and_one_that_refuses() -> None:
         await full.chat("smart", PROMPT)
 
     assert "A guard answered; nobody was asked." == told[-1]
-    assert ["Nobody was asked.", "The caller was told 400 (no) after 0.00 s."] == lines(caught.value.decision)[1:]
+    assert "Nobody was asked." == lines(caught.value.decision)[1]
+    assert lines(caught.value.decision)[2].startswith("The caller was told 400 (no) after 0.")
 
 
 async def test_a_caller_who_leaves() -> None:
@@ -200,7 +202,7 @@ async def test_a_dry_run_says_what_rests() -> None:
     assert () == before.dropped
     assert [("a/a-1", "rest")] == [drop[:2] for drop in after.dropped]
     assert "'smart' is the route 'smart'. b/b-1 would be asked first." == lines(after)[0]
-    assert lines(after)[1].startswith("a/a-1 would not be asked: it rests for 60.0 s more, after rate_limit")
+    assert lines(after)[1].startswith("a/a-1 would not be asked: it rests for ")
 
 
 async def test_a_dry_run_of_what_nobody_can_serve() -> None:

@@ -156,7 +156,7 @@ def test_an_outage_hits_who_relies_on_it(tmp_path: Path) -> None:
 
     assert {} == report["recorded"]["failed"]  # but for streams that were open when it went down
     assert 145 <= report["recorded"]["served"] <= 150
-    assert 45 <= sum(report["replayed"]["failed"].values()) <= 60
+    assert 45 <= sum(report["replayed"]["failed"].values()) <= 80  # it rests for a while beyond the outage
     assert report["difference"]["no_longer_served"] >= sum(report["replayed"]["failed"].values())
 
 
