@@ -32,7 +32,7 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 COMMANDS = (
-    *("serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "schema"),
+    *("serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "doctor", "schema"),
     *("explain", "simulate"),
     *("keys", "callers"),
 )

@@ -31,6 +31,7 @@ from .shadow import Shadows
 from .state import Decisions, Health, Memory, Rest
 from .transport import Transport, open_transport
 from .types import (
+    ANYWHERE,
     IN_PROCESS,
     Call,
     Caller,
@@ -41,7 +42,6 @@ from .types import (
     Ended,
     Outcome,
     Retries,
-    Routing,
     Target,
     Terms,
     Timeouts,
@@ -59,7 +59,6 @@ if TYPE_CHECKING:
 __all__ = ["Chunks", "Gateway", "SystemClock"]
 
 LOG = logging.getLogger("aigateway")
-ANYWHERE = Routing()
 
 
 class SystemClock:

@@ -86,7 +86,7 @@ def test_what_a_policy_sees_of_a_route() -> None:
             seen.extend(candidates)
             return candidates
 
-    def see(target: Target, priced: bool) -> Candidate:
+    def see(target: Target, facts: bool, priced: bool) -> Candidate:
         known = {"b": (2, Facts(5), 7), "c": (3, Facts(1), 1)}.get(target.provider, (1, Facts(), 3))
         return Candidate(target, None, known[0], known[1], known[2] if priced else None)
 
@@ -128,7 +128,7 @@ def test_shares_of_nested_routes(policy: str) -> None:
     for n in range(10_000):
         fields = {"messages": [{"role": "user", "content": f"text {n}"}], "user": f"u{n}"}
         call = Call(ChatRequest.parse(fields), Caller("c", tenant="c"))
-        seen[orders.order(call, [tree], lambda t, _: Candidate(t))[0].target.provider] += 1
+        seen[orders.order(call, [tree], lambda t, *_: Candidate(t))[0].target.provider] += 1
 
     assert chi_square(seen, (4, 3, 1)) < CHI[2]
 

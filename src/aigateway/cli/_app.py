@@ -20,6 +20,8 @@ from . import (
     _callers,
     _check,
     _demo,
+    _doctor,
+    _explain,
     _init,
     _keys,
     _models,
@@ -48,6 +50,7 @@ app.command("models")(_models.models)
 app.command("plugins")(_plugins.plugins)
 app.command("init")(_init.init)
 app.command("check")(_check.check)
+app.command("doctor")(_doctor.doctor)
 app.command("schema")(_schema.schema)
 app.command("explain")(_explain.explain)
 app.command("simulate")(_simulate.simulate)

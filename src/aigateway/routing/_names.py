@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from ..errors import Forbidden, RequestError, UnknownModel
-from ..types import IN_PROCESS, Caller, Drop, ModelInfo, Routing, Target, Terms
+from ..types import ANYWHERE, IN_PROCESS, Caller, Drop, ModelInfo, Routing, Target, Terms
 from ._tree import Branch, pruned, replanted, without_repeats
 
 __all__ = ["Names", "Resolved", "Rules"]
@@ -25,10 +25,11 @@ PATTERNS = (
 SUFFIXES = {":floor": "price", ":nitro": "throughput"}
 SORTED = {"price": "the cheapest first", "throughput": "the quickest first"}
 Catalogue = Mapping[str, Mapping[str, ModelInfo]]
-ANYWHERE = Routing()
 # Names callers sent, kept for a day: what a name means changes with the date only.
 REMEMBERED = 2048
 LONGEST_REMEMBERED = 128
+# The same for names together with what a request and a key say of them: each holds a tree of its own.
+REMEMBERED_WAYS, LONGEST_WAY = 256, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Resolved:
     terms: Terms | None = None
     groups: list[Branch] = field(default_factory=list)
     dropped: list[Drop] = field(default_factory=list)
+    repeats: bool = False  # whether a target stands in the groups twice
 
 
 class Names:
@@ -79,6 +81,7 @@ class Names:
         self._terms = terms or {}
         self._day: date | None = None
         self._known_names: dict[str, Resolved] = {}
+        self._known_ways: dict[tuple[object, ...], Resolved] = {}
         self._known_routes: dict[str, Resolved] = {}
 
     def resolve(self, model: str, routing: Routing, *, today: date, caller: Caller = IN_PROCESS) -> Resolved:
@@ -86,16 +89,23 @@ class Names:
 
         Raises UnknownModel, RequestError when `routing` leaves none, Forbidden when `caller.models` does.
         """
-        if self._day != today or len(self._known_names) >= REMEMBERED:
-            self._day, self._known_names, self._known_routes = today, {}, {}
-        if routing != ANYWHERE or caller.models:
-            return self._resolve(model, routing, today, caller)
-        found = self._known_names.get(model)
-        if found is None:
-            found = self._resolve(model, routing, today, caller)
-            if len(model) <= LONGEST_REMEMBERED:
-                self._known_names[model] = found
-        return found
+        if self._day != today or len(self._known_names) >= REMEMBERED or len(self._known_ways) >= REMEMBERED_WAYS:
+            self._day, self._known_names, self._known_ways, self._known_routes = today, {}, {}, {}
+        if routing is ANYWHERE and not caller.models:
+            found = self._known_names.get(model)
+            if found is None:
+                found = self._resolve(model, routing, today, caller)
+                if len(model) <= LONGEST_REMEMBERED:
+                    self._known_names[model] = found
+            return found
+        lists = (routing.models, routing.only, routing.ignore, routing.order, caller.models)
+        asked = (model, routing.fallback, *lists)
+        ways = self._known_ways.get(asked)
+        if ways is None:
+            ways = self._resolve(model, routing, today, caller)
+            if len(model) + sum(len(name) for names in lists for name in names) <= LONGEST_WAY:
+                self._known_ways[asked] = ways
+        return ways
 
     def _resolve(self, model: str, routing: Routing, today: date, caller: Caller) -> Resolved:
         wanted = [model] if model else [] if routing.models else [self.rules.default_model]
@@ -118,7 +128,9 @@ class Names:
                 raise Forbidden(f"this key may not use {names[0][:128]!r}. It may use: {may}.")
         self._check_names(routing, groups)
         whole.groups = _first_of_each(_allowed(groups, routing, whole))
-        whole.targets = _unique(target for branch in whole.groups for target in branch.targets())
+        targets = [target for branch in whole.groups for target in branch.targets()]
+        whole.targets = _unique(targets)
+        whole.repeats = len(whole.targets) < len(targets)
         return whole
 
     def _check_names(self, routing: Routing, groups: list[Branch]) -> None:

@@ -12,7 +12,8 @@ from ._tree import Branch
 
 __all__ = ["Orders"]
 
-See = Callable[[Target, bool], Candidate]
+# Shows a target: with what is known of it, with what the request will cost there.
+See = Callable[[Target, bool, bool], Candidate]
 
 
 class Orders:
@@ -58,15 +59,17 @@ class Ordering:
         """Order one tree; `leads` tells whether the request comes to it first."""
         sort = self._call.request.routing.sort or branch.sort
         if sort:
-            return SORTS[sort]([self._see(target, sort == "price") for target in branch.targets()])
+            return SORTS[sort]([self._see(target, sort != "price", sort == "price") for target in branch.targets()])
         return self._by_policy(branch, leads, self._dry)
 
     def _by_policy(self, branch: Branch, leads: bool, dry: bool) -> Sequence[Candidate]:
         policy = self._orders.policy(branch.route, leads, dry)
         members = branch.members
         if policy is not None and len(members) > 1:
-            priced = getattr(policy, "needs_cost", False)
-            seen = [self._seen(member, priced, policy) for member in members]
+            facts, priced = getattr(policy, "needs_facts", True), getattr(policy, "needs_cost", False)
+            seen = [
+                self._see(m, facts, priced) if isinstance(m, Target) else self._seen(m, facts, priced) for m in members
+            ]
             order = policy.order(self._call, seen)
             if not any(isinstance(member, Branch) for member in members):
                 return order
@@ -77,20 +80,18 @@ class Ordering:
             if isinstance(member, Branch):
                 ordered += self._by_policy(member, leads and number == 0, dry)
             else:
-                ordered.append(self._see(member, False))
+                ordered.append(self._see(member, False, False))
         return ordered
 
-    def _seen(self, member: Target | Branch, priced: bool, policy: Policy) -> Candidate:
-        """Show a member to a policy: a route inside of it as whom it would ask first, with all of its keys."""
-        if isinstance(member, Target):
-            return self._see(member, priced)
+    def _seen(self, member: Branch, facts: bool, priced: bool) -> Candidate:
+        """Show a route to the policy of the route around it: as whom it would ask first, with all of its keys."""
         place = Target("", member.route, member.weight)
-        if getattr(policy, "blind", False):
+        if not facts and not priced:
             return Candidate(place)
         first = self._by_policy(member, True, True)[0]
-        keys = sum(candidate.keys_free for candidate in _unique(self._see(t, False) for t in member.targets()))
-        cost = self._see(first.target, True).cost if priced else None
-        return Candidate(place, first.info, keys, first.facts, cost)
+        keys = sum(candidate.keys_free for candidate in _unique(self._see(t, True, False) for t in member.targets()))
+        known = self._see(first.target, True, priced)
+        return Candidate(place, known.info, keys, known.facts, known.cost)
 
 
 def _copied(policy: Policy) -> Policy:

@@ -16,7 +16,7 @@ class Policy(Protocol):
     """Order candidates; decide on their values alone. What is first is tried first.
 
     What costs something to work out is only given to one that says so: `needs_cost = True`. One that
-    looks at names and weights alone says `blind = True`.
+    looks at names and weights alone says `needs_facts = False`.
     """
 
     def order(self, call: Call, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
@@ -26,7 +26,7 @@ class Policy(Protocol):
 class Priority:
     """Keep the order of the configuration."""
 
-    blind = True
+    needs_facts = False
 
     def __init__(self, random: Random | None = None) -> None:
         """Need nothing."""
@@ -39,7 +39,7 @@ class Priority:
 class Weighted:
     """Let each be first as often as it weighs; after it the others, by weight again."""
 
-    blind = True
+    needs_facts = False
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -53,7 +53,7 @@ class Weighted:
 class RoundRobin:
     """Let each be first in turn."""
 
-    blind = True
+    needs_facts = False
 
     def __init__(self, random: Random) -> None:
         self._turn = 0
@@ -100,7 +100,7 @@ class Fastest:
 class Cheapest:
     """Prefer the target whose price for this request is lowest now; unknown prices come last."""
 
-    needs_cost = True
+    needs_cost, needs_facts = True, False
 
     def __init__(self, random: Random) -> None:
         """Need nothing."""
@@ -113,7 +113,7 @@ class Cheapest:
 class Sticky:
     """Keep a conversation at one target, so that its prompt cache stays warm; conversations spread by weight."""
 
-    blind = True
+    needs_facts = False
 
     def __init__(self, random: Random) -> None:
         """Need nothing."""
@@ -126,7 +126,7 @@ class Sticky:
 class Experiment:
     """Give each user one arm for good: an A/B test, or a canary with a small weight."""
 
-    blind = True
+    needs_facts = False
 
     def __init__(self, random: Random) -> None:
         """Need nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..types import Call
@@ -12,7 +12,7 @@ __all__ = ["When"]
 NONE: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class When:
     """Hold for a request when every condition does that is set; of a set of names any one will do.
 
@@ -20,7 +20,7 @@ class When:
     """
 
     tags: frozenset[str] = NONE
-    metadata: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)
+    metadata: Mapping[str, frozenset[str]] = field(default_factory=dict)
     caller: frozenset[str] = NONE
     tenant: frozenset[str] = NONE
     scopes: frozenset[str] = NONE
@@ -31,28 +31,28 @@ class When:
 
     def broken(self, call: Call, tokens: int) -> str:
         """Name the first condition that does not hold, "" when all do; never what it wants: callers may be told."""
-        return next(self._broken(call, tokens), "")
-
-    def _broken(self, call: Call, tokens: int) -> Iterator[str]:
-        caller, request = call.caller, call.request
+        request = call.request
         if self.tags and self.tags.isdisjoint(request.routing.tags):
-            yield "tags"
+            return "tags"
         if self.metadata and not self._describes(request.body.get("metadata")):
-            yield "metadata"
-        if self.caller and caller.name not in self.caller:
-            yield "caller"
-        if self.tenant and caller.tenant not in self.tenant:
-            yield "tenant"
-        if self.scopes and self.scopes.isdisjoint(caller.scopes):
-            yield "scopes"
+            return "metadata"
         if self.operation and call.operation not in self.operation:
-            yield "operation"
+            return "operation"
         if self.stream is not None and request.stream is not self.stream:
-            yield "stream"
+            return "stream"
         if self.input_above is not None and tokens <= self.input_above:
-            yield "input_tokens_above"
+            return "input_tokens_above"
         if self.input_below is not None and tokens >= self.input_below:
-            yield "input_tokens_below"
+            return "input_tokens_below"
+        return self._broken_by(call) if self.caller or self.tenant or self.scopes else ""
+
+    def _broken_by(self, call: Call) -> str:
+        caller = call.caller
+        if self.caller and caller.name not in self.caller:
+            return "caller"
+        if self.tenant and caller.tenant not in self.tenant:
+            return "tenant"
+        return "scopes" if self.scopes and self.scopes.isdisjoint(caller.scopes) else ""
 
     def _describes(self, metadata: object) -> bool:
         if not isinstance(metadata, Mapping):

@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from math import isfinite
 from typing import Any, Literal
 
-from ..errors import RequestError
+from ...errors import RequestError
 
-__all__ = ["MaxPrice", "Routing", "Sort"]
+__all__ = ["ANYWHERE", "MaxPrice", "Routing", "Sort"]
 
 Sort = Literal["", "price", "latency", "throughput"]
 SORTS = ("price", "latency", "throughput")
@@ -51,7 +51,7 @@ class Routing:
     def parse(cls, value: object) -> Routing:
         """Read the `routing` object of a request. Raises RequestError naming the wrong field."""
         if value is None:
-            return cls()
+            return ANYWHERE
         if not isinstance(value, Mapping):
             raise _wrong("", 'must be an object, such as {"only": ["groq"]}')
         known = [field.name for field in fields(cls)]
@@ -150,3 +150,5 @@ READERS: Mapping[str, Any] = {
     "tags": _names,
     "fallback": _fallback,
 }
+# What a request says that says nothing.
+ANYWHERE = Routing()

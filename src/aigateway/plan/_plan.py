@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from random import Random
 
-from .catalogue import Size, cost_of, price_at, size_of
-from .errors import RequestError
-from .operations import speaks
-from .parts import Parts
-from .routing import Attempts, Branch, Orders, Resolved, Screen
-from .state import Health, Memory, Rest
-from .types import (
+from ..catalogue import cost_of, price_at, size_of
+from ..errors import RequestError
+from ..parts import Parts
+from ..routing import Attempts, Branch, Orders, Resolved, Screen
+from ..state import Health, Memory, Rest
+from ..types import (
     Call,
     Candidate,
     ChatRequest,
@@ -30,14 +29,13 @@ from .types import (
     Terms,
     Usage,
 )
+from ._sight import ANY, Sight
 
 __all__ = ["Plan", "check_cap"]
 
 KeysRest = Callable[[Target, float], Rest | None]
 # Targets a refusal tells of, and models it offers instead.
 TOLD, OFFERED = 20, 3
-# Stands for a model nothing was learnt of.
-ANY = Target("", "")
 
 
 class Plan:
@@ -50,6 +48,7 @@ class Plan:
         self.operations = {name: getattr(p, "operations", None) for name, p in parts.providers.items()}
         self._terms = terms
         self._orders = Orders(parts.policies, random)
+        self._minute, self._rows = 0.0, dict[int, tuple[ModelInfo, Price | None]]()
 
     def resolve(self, call: Call) -> Resolved:
         """Find the targets a request stands for, and note it in the trace."""
@@ -113,6 +112,23 @@ class Plan:
         asked, today = call.request, datetime.fromtimestamp(self.clock.wall(), UTC).date()
         return self.parts.names.resolve(asked.model, asked.routing, today=today, caller=call.caller)
 
+    def info(self, target: Target) -> ModelInfo | None:
+        """Give what is known of a model."""
+        return self.parts.catalogue.info(target.provider, target.model)
+
+    def row(self, info: ModelInfo, tokens: int) -> Price | None:
+        """Give the prices in force now, for so many input tokens; looked up once a minute."""
+        wall = self.clock.wall()
+        if wall // 60 != self._minute:
+            self._minute, self._rows = wall // 60, {}
+        known = self._rows.get(id(info))
+        if known is not None:
+            return known[1]
+        row = price_at(info.prices, wall, tokens)
+        if not any(price.above_tokens for price in info.prices):
+            self._rows[id(info)] = (info, row)
+        return row
+
     def price(self, target: Target, usage: Usage | None) -> Cost:
         """Price what was used at a target, now."""
         info = self.parts.catalogue.info(target.provider, target.model)
@@ -154,56 +170,6 @@ class Plan:
             f"{f'; and {left} more' if left else ''}. {way_on}",
             code=codes.pop() if len(codes) == 1 else "no_target",
         )
-
-
-class Sight:
-    """What is known of targets for one request; what costs something to work out is worked out once."""
-
-    __slots__ = ("_call", "_plan", "_size")
-
-    def __init__(self, plan: Plan, call: Call) -> None:
-        self._plan = plan
-        self._call = call
-        self._size: Size | None = None
-
-    def info(self, target: Target) -> ModelInfo | None:
-        """Give what is known of a model."""
-        return self._plan.parts.catalogue.info(target.provider, target.model)
-
-    def cannot(self, target: Target) -> tuple[str, str] | None:
-        """Say why a provider cannot be asked this: a code, and a reason."""
-        request, offered = self._call.request, self._plan.operations.get(target.provider)
-        if offered is None or speaks(request, offered, target):
-            return None
-        if request.needs is not None:
-            return "dialect", f"it is asked as chat: {request.needs.message}"
-        if request.native is not None and "chat" in offered:
-            return None
-        return "operation", f"{target.provider} has no {request.operation}"
-
-    def tokens(self, target: Target | None) -> int:
-        """Estimate the tokens of the request, for one target or in general."""
-        return self._plan.parts.estimator.input(target or ANY, self.size)
-
-    def price(self, target: Target) -> Price | None:
-        """Give the prices of a target for this request, now."""
-        info = self.info(target)
-        return price_at(info.prices, self._plan.clock.wall(), self.tokens(target)) if info else None
-
-    def candidate(self, target: Target, priced: bool) -> Candidate:
-        """Gather what is known of a target, its cost only where a policy asks for it."""
-        found = self._plan.candidate(target)
-        if not priced:
-            return found
-        usage = self._plan.parts.estimator.usage(target, self.size)
-        return found._replace(cost=self._plan.price(target, usage).amount)
-
-    @property
-    def size(self) -> Size:
-        """Measure the request."""
-        if self._size is None:
-            self._size = size_of(self._call.request.body)
-        return self._size
 
 
 def check_cap(request: ChatRequest, cap: int) -> None:
