@@ -189,7 +189,7 @@ def test_errors_over_http(over_http: OpenAI) -> None:
     with pytest.raises(BadRequestError) as stopped:
         over_http.images.generate(model="image-01", prompt="a", n=11)
     with pytest.raises(BadRequestError, match="not a model for images"):
-        over_http.images.generate(model=SMALL, prompt="a")
+        over_http.images.generate(model=f"openai/{SMALL}", prompt="a")
 
     assert "n" == stopped.value.param
 
