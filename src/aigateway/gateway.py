@@ -18,8 +18,8 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.to_thread
 
-from .asking import Asking
-from .catalogue import check_caps, expected_usage
+from .asking import Asked, Asking
+from .catalogue import check_caps
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, running_loop, timer_for
 from .guards import GuardStack, close_all
@@ -39,6 +39,7 @@ from .types import (
     Candidate,
     ChatRequest,
     Clock,
+    Decision,
     Ended,
     Outcome,
     Retries,
@@ -46,6 +47,7 @@ from .types import (
     Terms,
     Timeouts,
     Trace,
+    messages_from,
 )
 
 if TYPE_CHECKING:
@@ -95,6 +97,7 @@ class Gateway(Asking):
         self.registry = registry or Registry(allow=settings.plugins)
         self.seed = SystemRandom().getrandbits(32) if seed is None else seed
         self._random = Random(self.seed)  # noqa: S311  # jitter, not cryptography
+        self._ids = Random(self.seed)  # noqa: S311  # apart: who names requests decides nothing about routing
         self.memory = Memory(random=self._random)
         self.health = Health(self.memory, self._random)
         self.decisions = Decisions(settings.decisions.keep, journal_of(settings))
@@ -154,7 +157,7 @@ class Gateway(Asking):
         caps = self.settings.limits
         if caps.max_tokens is not None or caps.max_context_length is not None:
             check_caps(request, output=caps.max_tokens, context=caps.max_context_length)
-        name = request_id or f"{self._random.getrandbits(128):032x}"
+        name = request_id or f"{self._ids.getrandbits(128):032x}"
         trace = Trace(request.model, id=name, operation=request.operation, stream=request.stream, caller=caller.name)
         call = Call(request, caller, name, trace=trace, address=address)
         total = self._timeouts.total
@@ -162,6 +165,17 @@ class Gateway(Asking):
         trace.seed, trace.at = self.seed, self.clock.wall()
         trace.routing = request.routing if request.routing != ANYWHERE else None
         return call
+
+    def explain(self, model: str, asked: Asked = "", *, caller: Caller = IN_PROCESS) -> Decision:
+        """Tell where a prompt, messages or a whole request would go this moment; asks nobody, changes nothing.
+
+        Raises RequestError for what is no request, and for a name nobody knows.
+        """
+        if not isinstance(asked, ChatRequest):
+            fields = asked if isinstance(asked, Mapping) else {"messages": messages_from(asked)}
+            asked = ChatRequest.parse({**fields, "model": model})
+        call = self.call(asked, caller=caller, request_id="dry-run")
+        return self.plan.explain(call, self.health, self._keys_rest)
 
     def vendor_keys(self) -> list[dict[str, Any]]:
         """Tell about every vendor key, without showing one."""
@@ -344,7 +358,7 @@ class Gateway(Asking):
         status, code = (error.status, error.code or "") if error is not None else (0, "")
         trace.ended = Ended(outcome.state, outcome.seconds, outcome.first_content, status, code)
         if outcome.usage is None and trace.estimate is None:
-            trace.estimate = expected_usage(call.request.body)
+            trace.estimate = self.plan.estimate(call)
         try:
             if guards:
                 await guards.leave(call, outcome)
