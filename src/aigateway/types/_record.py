@@ -72,8 +72,9 @@ def read(kind: type[T], text: str | bytes, version: int) -> T:
 
 def _plain(record: Any, clean: Clean) -> dict[str, Any]:
     """Give the fields of a record that have not their default."""
-    usual = _usual(type(record))
-    names = record._fields if isinstance(record, tuple) else usual
+    kind: Any = type(record)
+    usual = _usual(kind)
+    names = getattr(kind, "_fields", usual)
     values = ((name, getattr(record, name)) for name in names)
     return {name: _value(value, clean) for name, value in values if name not in usual or value != usual[name]}
 
