@@ -30,7 +30,7 @@ from aigateway.guards import Guard, LogGuard
 from aigateway.plugins import GuardRecord, ProviderRecord, Registry, hookimpl
 from aigateway.providers import LocalProvider, OpenAICompatible, Options, Provider
 from aigateway.secrets import Secret, mask
-from aigateway.types import Cost, ModelInfo, Outcome, Step, Target
+from aigateway.types import Cost, ModelInfo, NativeReply, Outcome, Step, Target
 
 
 async def in_process(path: Path) -> None:
@@ -50,6 +50,7 @@ async def in_process(path: Path) -> None:
         assert_type(reply.model_dump(), dict[str, Any])
         assert_type(reply.model_dump_json(), bytes)
         assert_type(reply.decision, Decision | None)
+        assert_type(await gateway.respond("smart", "Say hi", instructions="Be brief."), NativeReply)
     messages = [{"role": "user", "content": "hi"}]
     for made in (
         Gateway.from_config(path),
