@@ -363,6 +363,7 @@ class Exchange:
     def _step(self, outcome: Outcome) -> Step:
         failed = outcome.error if isinstance(outcome.error, ProviderError) else None
         name = str(failed.kind) if failed else outcome.state
+        billed = failed.remedy.billed if failed else "yes" if outcome.state == "complete" else "maybe"
         return Step(
             str(self.target),
             name,
@@ -371,7 +372,7 @@ class Exchange:
             seconds=self._io.clock.now() - self.started,
             wait=self._wait,
             reason=said(failed) if failed else "",
-            billed=failed.remedy.billed if failed else "yes" if outcome.state == "complete" else "maybe",
+            billed="no" if self.call.reply is not None else billed,  # a guard's own answer costs nothing
             usage=outcome.usage,
             cost=self._io.price(self.target, outcome.usage),
             role=self.role,

@@ -52,11 +52,11 @@ class Cache:
         gathered = Gathered(self._most) if call.request.stream else None
         if gathered is not None:
             call.listeners = (*call.listeners, gathered)
-        call.notes[id(self)] = (key, gathered)
+        call.aside[id(self)] = (key, gathered)
 
     async def leave(self, call: Call, outcome: Outcome) -> None:
         """Keep a complete answer."""
-        key, gathered = call.notes.pop(id(self), (None, None))
+        key, gathered = call.aside.pop(id(self), (None, None))
         if key is None or outcome.state != "complete":
             return
         reply = outcome.reply

@@ -67,7 +67,7 @@ class Idempotency:
 
     async def leave(self, call: Call, outcome: Outcome) -> None:
         """Keep a complete answer, and let those in who wait for it."""
-        key, asked, gathered = call.notes.pop(id(self), (None, "", None))
+        key, asked, gathered = call.aside.pop(id(self), (None, "", None))
         if key is None:
             return
         try:
@@ -92,7 +92,7 @@ class Idempotency:
         gathered = Gathered(self._most) if call.request.stream else None
         if gathered is not None:
             call.listeners = (*call.listeners, gathered)
-        call.notes[id(self)] = (key, asked, gathered)
+        call.aside[id(self)] = (key, asked, gathered)
 
     async def _keep(self, key: str, asked: str, reply: Reply | None) -> None:
         data = asked.encode() + dump(reply) if reply is not None else b""
