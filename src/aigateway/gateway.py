@@ -19,7 +19,7 @@ import anyio
 import anyio.to_thread
 
 from .asking import Asking
-from .catalogue import expected_usage
+from .catalogue import check_caps, expected_usage
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, running_loop, timer_for
 from .guards import GuardStack, close_all
@@ -148,8 +148,9 @@ class Gateway(Asking):
         """Wrap a checked request; `timeout` may only shorten the configured total, `address` is the client's."""
         if timeout is not None and not _is_duration(timeout):
             raise RequestError("'timeout' must be a positive number of seconds", param="timeout")
-        if self.settings.limits.max_tokens is not None:
-            _check_cap(request, self.settings.limits.max_tokens)
+        caps = self.settings.limits
+        if caps.max_tokens is not None or caps.max_context_length is not None:
+            check_caps(request, output=caps.max_tokens, context=caps.max_context_length)
         name = request_id or f"{self._random.getrandbits(128):032x}"
         trace = Trace(request.model, id=name, operation=request.operation, stream=request.stream, caller=caller.name)
         call = Call(request, caller, name, trace=trace, address=address)
@@ -205,6 +206,7 @@ class Gateway(Asking):
             candidates = self.plan.candidates(call)
             if call.terms.total is not None:
                 call.deadline = min(call.deadline, call.started + call.terms.total)
+            call.first = candidates[0].target if candidates else None
             await guards.enter(call)
             if call.reply is not None:
                 exchange = await answered(call, call.reply, io)
@@ -346,12 +348,3 @@ class Gateway(Asking):
 
 def _is_duration(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
-
-
-def _check_cap(request: ChatRequest, cap: int) -> None:
-    """Hold the cap, for the fields of single providers too. Raises RequestError."""
-    for fields in (request.native or {}, request.body, *request.extra.values()):
-        for name in ("max_output_tokens", "max_tokens", "max_completion_tokens"):
-            asked = fields.get(name, 0)
-            if isinstance(asked, int | float) and asked > cap:
-                raise RequestError(f"{name!r} is above this gateway's cap of {cap}. Ask for {cap} or less.", param=name)

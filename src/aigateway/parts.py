@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
-from .catalogue import Catalogue, Estimator
+from .catalogue import Catalogue, Estimator, size_of
 from .errors import ConfigurationError, PluginError, RequestError
 from .guards import Guard, GuardOptions
 from .keys import Key, Ring, Slot, Source
@@ -19,7 +19,7 @@ from .providers import LocalProvider, Options, Provider
 from .routing import Names, Policy, Rules
 from .secrets import Secret, WatchedFile, place
 from .state import Document, FileMirror, Journal, Memory, Mirror
-from .types import Clock, Retries, Routing, Target, Timeouts
+from .types import Call, Clock, Retries, Routing, Target, Timeouts, Usage
 
 if TYPE_CHECKING:
     from .config import KeySettings, Settings
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Parts", "build", "journal_of", "offered", "read_elsewhere"]
 
 T = TypeVar("T")
+NOWHERE = Target("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,12 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     terms = {name: route.terms(retries) for name, route in settings.routes.items()}
     names = Names(_routes(settings, catalogue), catalogue, rules, terms)
     _check_default(settings, names)
-    mirror = _mirror(settings, registry)
-    workers = settings.server.workers
-    with_what = GuardOptions("", clock, random, shared=mirror, workers=workers)
+    mirror, estimator = _mirror(settings, registry), Estimator()
+
+    def estimate(call: Call) -> Usage:
+        return estimator.usage(call.first or NOWHERE, size_of(call.request.body))
+
+    with_what = GuardOptions("", clock, random, {}, mirror, settings.server.workers, estimate)
     guards = [_guard(settings, registry, index, with_what) for index in range(len(settings.guards))]
     # Read on after a cancellation only where cancelling does not stop the bill.
     unstoppable = [name for name in providers if not getattr(providers[name], "cancel_stops_billing", True)]
@@ -68,7 +72,7 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     # The order of the configuration needs no policy, and nothing worked out for one.
     routes = [name for name, route in settings.routes.items() if route.policy != "priority"]
     policies = {name: _policy(settings, registry, name, random) for name in routes}
-    return Parts(providers, rings, catalogue, names, guards, drains, policies, mirror)
+    return Parts(providers, rings, catalogue, names, guards, drains, policies, mirror, estimator)
 
 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:

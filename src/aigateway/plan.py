@@ -34,6 +34,7 @@ class Plan:
         call.trace.resolved = resolved.how
         call.trace.warnings += resolved.warnings
         call.terms = resolved.terms or self._terms
+        call.resolved = next((route or str(targets[0]) for route, targets in resolved.groups), "")
         return resolved
 
     def candidates(self, call: Call) -> Sequence[Candidate]:

@@ -25,7 +25,7 @@ from ._hello import Ping, Welcome
 from ._incoming import ASGIApp, ClientGone, Envelope, Incoming, Receive, Scope, Send
 from ._messages import CountTokens, CreateMessage
 from ._openapi import describe
-from ._operator import ClearRests, CurrentKey, Keys, ReloadKeys
+from ._operator import ClearRests, CurrentKey, Keys, MetricsPage, ReloadKeys
 from ._pages import Asset, Docs, OpenAPI, Redoc
 from ._responses import CreateResponse
 from ._running import Running, ShuttingDown
@@ -69,6 +69,7 @@ ROUTES: Sequence[Entry] = (
     Entry("GET HEAD", "/ping", Ping, "public"),
     Entry("GET HEAD", "/health", Health, "public"),
     Entry("GET HEAD", "/health/detailed", Detailed, "admin"),
+    Entry("GET", "/metrics", MetricsPage, "admin"),
     Entry("GET", "/current-key", CurrentKey, "root"),
     Entry("GET", "/admin/keys", Keys, "admin"),
     Entry("POST", "/admin/keys/reload", ReloadKeys, "admin"),

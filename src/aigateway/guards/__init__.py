@@ -1,14 +1,17 @@
 """What surrounds every call: refuse, answer, or watch."""
 
 from ._cache import Cache
+from ._concurrency import Concurrency
 from ._guard import Guard, GuardOptions
 from ._idempotency import Idempotency
 from ._log import LogGuard, json_line
+from ._meter import Meter
 from ._metrics import CONTENT_TYPE, Metrics
+from ._rate_limit import RateLimit, limits_of
 from ._spans import Spans
 from ._stack import GuardStack, close_all, tell
 
 __all__ = [
-    "CONTENT_TYPE", "Cache", "Guard", "GuardOptions", "GuardStack", "Idempotency", "LogGuard", "Metrics", "Spans",
-    "close_all", "json_line", "tell",
+    "CONTENT_TYPE", "Cache", "Concurrency", "Guard", "GuardOptions", "GuardStack", "Idempotency", "LogGuard", "Meter",
+    "Metrics", "RateLimit", "Spans", "close_all", "json_line", "limits_of", "tell",
 ]  # fmt: skip  # a list of names

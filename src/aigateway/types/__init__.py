@@ -1,7 +1,7 @@
 """What travels: requests, replies, chunks, usage, model facts, callers, calls, decisions."""
 
 from ._call import Call, Clock, Outcome
-from ._caller import ANYONE, IN_PROCESS, Caller
+from ._caller import ANYONE, IN_PROCESS, Caller, Limits
 from ._decision import Considered, Decision, Drop, Ended, Role, Step, Trace
 from ._json import read_json, written
 from ._limits import Hedge, Recovery, Retries, Terms, Timeouts
@@ -16,7 +16,7 @@ from ._wire import Event, HTTPRequest, WireFailure, WireResponse
 
 __all__ = [
     "ANYONE", "IN_PROCESS", "NOTHING", "Call", "Caller", "Candidate", "ChatRequest", "Chunk", "Clock", "Considered",
-    "Cost", "Decision", "Drop", "Ended", "Event", "Facts", "HTTPRequest", "Hedge", "ModelInfo", "NativeChunk",
+    "Cost", "Decision", "Drop", "Ended", "Event", "Facts", "HTTPRequest", "Hedge", "Limits", "ModelInfo", "NativeChunk",
     "NativeReply", "Outcome", "Price", "Recovery", "Reply", "Retries", "Role", "Routing", "Said", "Step", "Target",
     "Terms", "Timeouts", "Trace", "Usage", "WireFailure", "WireResponse", "messages_from", "read_json", "written",
 ]  # fmt: skip  # a list of names

@@ -15,6 +15,7 @@ from ._decision import Trace
 from ._limits import Terms
 from ._reply import Chunk, Reply
 from ._request import ChatRequest
+from ._target import Target
 from ._usage import Usage
 
 __all__ = ["Call", "Clock", "Outcome"]
@@ -47,7 +48,8 @@ class Call:
     it can be trusted; empty in-process. `headers` is where a guard puts what the caller is told
     beside the answer, a refusal included; `asks` holds those of the request's own headers that guards
     read; in `aside` a guard keeps what it needs again when it leaves. A guard that wants to see a
-    stream's chunks as they reach the caller adds to `listeners` while it enters.
+    stream's chunks as they reach the caller adds to `listeners` while it enters. `resolved` is the
+    route or the target the name asked for stands for, `first` the target it is tried at first.
     """
 
     request: ChatRequest
@@ -65,6 +67,8 @@ class Call:
     asks: Mapping[str, str] = NOTHING_ASKED
     aside: dict[int, Any] = field(default_factory=dict)
     listeners: tuple[Callable[[Sequence[Chunk]], None], ...] = ()
+    resolved: str = ""
+    first: Target | None = None
 
     @property
     def operation(self) -> str:
