@@ -32,6 +32,7 @@ class Idempotency:
     key may try again. Raises RequestError for a key that came with another request before.
     """
 
+    instant = False
     SETTINGS: Mapping[str, Any] = {"seconds": 24 * 3600, "bytes": 64 * 1024 * 1024, "entry_bytes": 4 * 1024 * 1024}
 
     def __init__(self, options: GuardOptions) -> None:
@@ -40,6 +41,7 @@ class Idempotency:
         self._memo = Memo(count_of(options, "bytes"), options.clock)
         shelf = getattr(options.shared, "shelf", None)
         self._shelf: Shelf | None = shelf if isinstance(shelf, Shelf) else None
+        self._clock = options.clock
         self._under_way: dict[str, tuple[str, anyio.Event]] = {}
 
     async def enter(self, call: Call) -> None:
@@ -54,7 +56,7 @@ class Idempotency:
         while key in self._under_way:
             other, ended = self._under_way[key]
             _check(other, asked)
-            await ended.wait()
+            await self._wait(call, ended)
         ended = anyio.Event()
         self._under_way[key] = (asked, ended)
         try:
@@ -76,6 +78,18 @@ class Idempotency:
                 await self._keep(key, asked, reply)
         finally:
             self._end(key)
+
+    async def _wait(self, call: Call, ended: anyio.Event) -> None:
+        """Wait for the answer to the same key, as long as the call may take."""
+        with anyio.move_on_after(max(0.0, call.deadline - self._clock.now())):
+            await ended.wait()
+            return
+        raise Refusal(
+            "a request with this Idempotency-Key is still being answered. Ask again later.",
+            status=409,
+            code="idempotency_key_in_use",
+            retry_after=1.0,
+        )
 
     async def _answer(self, call: Call, key: str, asked: str) -> None:
         data = self._memo.get(key)

@@ -14,7 +14,7 @@ from ._guard import GuardOptions
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-__all__ = ["CONTENT_TYPE", "Metrics"]
+__all__ = ["CONTENT_TYPE", "SHARED", "Metrics", "forget"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Where workers of one server keep their figures side by side; prometheus_client reads it when it is imported.
@@ -136,3 +136,11 @@ class Metrics:
             self._targets.add(target)
         provider, _, model = target.partition("/")
         return provider, model
+
+
+def forget(process: int) -> None:
+    """Let go of what a worker that has ended had under way; its counts stay."""
+    if os.environ.get(SHARED):
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(process)  # type: ignore[no-untyped-call]  # prometheus_client's own signature

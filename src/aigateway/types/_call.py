@@ -22,7 +22,6 @@ __all__ = ["Call", "Clock", "Outcome"]
 
 
 PLAIN = Terms()
-NOTHING_ASKED: Mapping[str, str] = {}
 
 
 class Clock(Protocol):
@@ -64,7 +63,7 @@ class Call:
     partial: str = ""
     address: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    asks: Mapping[str, str] = NOTHING_ASKED
+    asks: Mapping[str, str] = field(default_factory=dict)
     aside: dict[int, Any] = field(default_factory=dict)
     listeners: tuple[Callable[[Sequence[Chunk]], None], ...] = ()
     resolved: str = ""
