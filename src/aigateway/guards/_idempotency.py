@@ -23,6 +23,8 @@ LONGEST = 255
 # Hexadecimal digits of a request's fingerprint that stand before the answer.
 DIGITS = 64
 HEADER = "idempotent-replayed"
+# What marks a key somebody is answering, and seconds between two looks whether it is answered.
+CLAIM, LOOK = ":claim", 0.1
 
 
 class Idempotency:
@@ -77,6 +79,8 @@ class Idempotency:
                 reply = outcome.reply if gathered is None else gathered.reply(outcome.usage, provider_of(call))
                 await self._keep(key, asked, reply)
         finally:
+            if self._shelf is not None:
+                await self._shelf.release(_shelved(key) + CLAIM)
             self._end(key)
 
     async def _wait(self, call: Call, ended: anyio.Event) -> None:
@@ -84,17 +88,12 @@ class Idempotency:
         with anyio.move_on_after(max(0.0, call.deadline - self._clock.now())):
             await ended.wait()
             return
-        raise Refusal(
-            "a request with this Idempotency-Key is still being answered. Ask again later.",
-            status=409,
-            code="idempotency_key_in_use",
-            retry_after=1.0,
-        )
+        raise _busy()
 
     async def _answer(self, call: Call, key: str, asked: str) -> None:
         data = self._memo.get(key)
         if data is None and self._shelf is not None:
-            data = await self._shelf.get(_shelved(key))
+            data = await self._shared(call, _shelved(key), self._shelf)
         reply = None
         if data is not None:
             _check(data[:DIGITS].decode("ascii", "replace"), asked)
@@ -108,6 +107,17 @@ class Idempotency:
             call.listeners = (*call.listeners, gathered)
         call.aside[id(self)] = (key, asked, gathered)
 
+    async def _shared(self, call: Call, name: str, shelf: Shelf) -> bytes | None:
+        """Give what another process answered; wait for one that is about to; None makes this one the one."""
+        while True:
+            data = await shelf.get(name)
+            left = call.deadline - self._clock.now()
+            if data is not None or await shelf.claim(name + CLAIM, max(1.0, left)):
+                return data
+            if left <= LOOK:
+                raise _busy()
+            await self._clock.sleep(LOOK)
+
     async def _keep(self, key: str, asked: str, reply: Reply | None) -> None:
         data = asked.encode() + dump(reply) if reply is not None else b""
         if data and len(data) <= self._most:
@@ -118,6 +128,15 @@ class Idempotency:
     def _end(self, key: str) -> None:
         _, ended = self._under_way.pop(key)
         ended.set()
+
+
+def _busy() -> Refusal:
+    return Refusal(
+        "a request with this Idempotency-Key is still being answered. Ask again later.",
+        status=409,
+        code="idempotency_key_in_use",
+        retry_after=1.0,
+    )
 
 
 def _check(known: str, asked: str) -> None:

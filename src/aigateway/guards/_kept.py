@@ -20,13 +20,19 @@ OVERHEAD = 200
 
 @runtime_checkable
 class Shelf(Protocol):
-    """A place shared between processes that keeps bytes for a while. Neither raises; both are quick or give up."""
+    """A place shared between processes that keeps bytes for a while. Nothing raises; all is quick or given up."""
 
     async def get(self, key: str) -> bytes | None:
         """Give what is kept, None where nothing is or the place cannot be reached."""
 
     async def put(self, key: str, value: bytes, seconds: float) -> None:
         """Keep it."""
+
+    async def claim(self, key: str, seconds: float) -> bool:
+        """Be the only one who has it for a while; also while nobody can say."""
+
+    async def release(self, key: str) -> None:
+        """Let another have it."""
 
 
 class Memo:

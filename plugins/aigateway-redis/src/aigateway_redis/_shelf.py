@@ -26,7 +26,7 @@ LOG = logging.getLogger("aigateway.redis")
 T = TypeVar("T")
 # Seconds a request waits for Redis, and for which a silent one is left alone.
 PATIENCE, ALONE = 0.25, 5.0
-KINDS: dict[type, type[redis.Connection]] = {
+KINDS: dict[type, Any] = {
     SSLConnection: redis.SSLConnection,
     UnixDomainSocketConnection: redis.UnixDomainSocketConnection,
 }
