@@ -17,7 +17,6 @@ from ..state import Health, Memory, Rest
 from ..types import (
     Call,
     Candidate,
-    ChatRequest,
     Clock,
     Cost,
     Decision,
@@ -31,7 +30,7 @@ from ..types import (
 )
 from ._sight import ANY, Sight
 
-__all__ = ["Plan", "check_cap"]
+__all__ = ["Plan"]
 
 KeysRest = Callable[[Target, float], Rest | None]
 # Targets a refusal tells of, and models it offers instead.
@@ -63,6 +62,8 @@ class Plan:
         call.trace.warnings += resolved.warnings
         call.trace.dropped += resolved.dropped
         call.terms = resolved.terms or self._terms
+        call.resolved = resolved.groups[0].route if resolved.groups else ""
+        call.resolved = call.resolved or str(resolved.targets[0])
         return resolved
 
     def candidates(self, call: Call, *, dry: bool = False) -> Sequence[Candidate]:
@@ -198,12 +199,3 @@ class Plan:
             f"{f'; and {left} more' if left else ''}. {way_on}",
             code=codes.pop() if len(codes) == 1 else "no_target",
         )
-
-
-def check_cap(request: ChatRequest, cap: int) -> None:
-    """Hold the cap, for the fields of single providers too. Raises RequestError."""
-    for fields in (request.native or {}, request.body, *request.extra.values()):
-        for name in ("max_output_tokens", "max_tokens", "max_completion_tokens"):
-            asked = fields.get(name, 0)
-            if isinstance(asked, int | float) and asked > cap:
-                raise RequestError(f"{name!r} is above this gateway's cap of {cap}. Ask for {cap} or less.", param=name)
