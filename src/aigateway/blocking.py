@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from .asking import Messages
+from .asking import Asked, Messages
 from .gateway import Chunks as AsyncChunks
 from .gateway import Gateway as AsyncGateway
 from .operations import EmbedReply, ImageReply
@@ -71,6 +71,10 @@ class Gateway:
     def stream(self, model: str, messages: Messages, **options: Any) -> Chunks:
         """Ask for a stream: `with gateway.stream(...) as chunks: for chunk in chunks`."""
         return Chunks(self._open(), self._gateway.stream(model, messages, **options))
+
+    def explain(self, model: str, asked: Asked = "", **options: Any) -> Decision:
+        """Tell where a request would go this moment, as `aigateway.Gateway.explain` does."""
+        return self._gateway.explain(model, asked, **options)
 
     def embed(self, model: str, input: str | Sequence[Any], **options: Any) -> EmbedReply:  # noqa: A002  # OpenAI's name
         """Ask for vectors, as `aigateway.Gateway.embed` does."""

@@ -18,8 +18,8 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.to_thread
 
-from .asking import Asking
-from .catalogue import check_caps, expected_usage
+from .asking import Asked, Asking
+from .catalogue import check_caps
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, running_loop, timer_for
 from .guards import GuardStack, close_all
@@ -27,24 +27,27 @@ from .keys import Wanted
 from .parts import build, journal_of
 from .plan import Plan
 from .plugins import Registry
-from .routing import Attempt, Attempts, Health
-from .state import Decisions, Memory, Rest
+from .routing import Attempt, Attempts
+from .shadow import Shadows
+from .state import Decisions, Health, Memory, Rest
 from .transport import Transport, open_transport
 from .types import (
+    ANYWHERE,
     IN_PROCESS,
     Call,
     Caller,
     Candidate,
     ChatRequest,
     Clock,
+    Decision,
     Ended,
     Outcome,
     Retries,
-    Routing,
     Target,
     Terms,
     Timeouts,
     Trace,
+    messages_from,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +60,6 @@ if TYPE_CHECKING:
 __all__ = ["Chunks", "Gateway", "SystemClock"]
 
 LOG = logging.getLogger("aigateway")
-ANYWHERE = Routing()
 
 
 class SystemClock:
@@ -95,6 +97,7 @@ class Gateway(Asking):
         self.registry = registry or Registry(allow=settings.plugins)
         self.seed = SystemRandom().getrandbits(32) if seed is None else seed
         self._random = Random(self.seed)  # noqa: S311  # jitter, not cryptography
+        self._ids = Random(self.seed)  # noqa: S311  # apart: who names requests decides nothing about routing
         self.memory = Memory(random=self._random)
         self.health = Health(self.memory, self._random)
         self.decisions = Decisions(settings.decisions.keep, journal_of(settings))
@@ -102,7 +105,9 @@ class Gateway(Asking):
         self.memory.rests.now = self.clock.now
         self.parts = build(settings, self.registry, self.memory, self.clock, self._random)
         self._timeouts = settings.timeouts.over(Timeouts())
-        self.plan = Plan(self.parts, self.memory, self.clock, Terms(settings.retries.over(Retries())))
+        terms = Terms(settings.retries.over(Retries()))
+        self.plan = Plan(self.parts, self.memory, self.clock, terms, random=self._random)
+        self._shadows = Shadows(self.plan, self._across_targets, self._random, self.decisions.add)
         self._client = client
         self._transport = transport
         self._io: WeakKeyDictionary[object, IO] = WeakKeyDictionary()
@@ -128,6 +133,7 @@ class Gateway(Asking):
         io = self._io.pop(running_loop(), None)
         self._io.clear()
         with anyio.CancelScope(shield=True):
+            await self._shadows.aclose()
             if io is not None:
                 await io.transport.aclose()
             await close_all(self.parts.guards)
@@ -151,13 +157,25 @@ class Gateway(Asking):
         caps = self.settings.limits
         if caps.max_tokens is not None or caps.max_context_length is not None:
             check_caps(request, output=caps.max_tokens, context=caps.max_context_length)
-        name = request_id or f"{self._random.getrandbits(128):032x}"
+        name = request_id or f"{self._ids.getrandbits(128):032x}"
         trace = Trace(request.model, id=name, operation=request.operation, stream=request.stream, caller=caller.name)
         call = Call(request, caller, name, trace=trace, address=address)
-        call.timeout = trace.timeout = min(timeout or self._timeouts.total, self._timeouts.total)
+        total = self._timeouts.total
+        call.timeout = trace.timeout = min(timeout or total, request.routing.deadline or total, total)
         trace.seed, trace.at = self.seed, self.clock.wall()
         trace.routing = request.routing if request.routing != ANYWHERE else None
         return call
+
+    def explain(self, model: str, asked: Asked = "", *, caller: Caller = IN_PROCESS) -> Decision:
+        """Tell where a prompt, messages or a whole request would go this moment; asks nobody, changes nothing.
+
+        Raises RequestError for what is no request, and for a name nobody knows.
+        """
+        if not isinstance(asked, ChatRequest):
+            fields = asked if isinstance(asked, Mapping) else {"messages": messages_from(asked)}
+            asked = ChatRequest.parse({**fields, "model": model})
+        call = self.call(asked, caller=caller, request_id="dry-run")
+        return self.plan.explain(call, self.health, self._keys_rest)
 
     def vendor_keys(self) -> list[dict[str, Any]]:
         """Tell about every vendor key, without showing one."""
@@ -218,6 +236,8 @@ class Gateway(Asking):
         if call.terms.recovery == "continue":
             exchange.go_on = self._go_on
         exchange.on_close(lambda outcome: self._leave(guards, call, outcome))
+        if call.terms.shadow is not None:
+            self._shadows.cast(call, io)
         return exchange
 
     async def _across_targets(self, call: Call, candidates: Sequence[Candidate], io: IO) -> Exchange:
@@ -284,12 +304,12 @@ class Gateway(Asking):
         if self._closed:
             return None
         call, io = broken.call, self._opened()
-        targets = self.plan.resolved(call).targets
-        able = [self.plan.candidate(target) for target in targets if self._can_continue(target, call, text)]
-        able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first
-        rest = replace(call, partial=text, terms=replace(call.terms, recovery="terminate", hedge=None))
+        rest = replace(call, partial=text, trace=Trace())
         rest.request = replace(call.request, operation="chat", native=None)  # what has been told so far came as chat
         try:
+            able = [found for found in self.plan.dry(rest) if self._can_continue(found.target, call, text)]
+            able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first
+            rest.trace, rest.terms = call.trace, replace(call.terms, recovery="terminate", hedge=None)
             return await self._across_targets(rest, able, io) if able else None
         except GatewayError:
             return None  # the first failure is what the caller is told
@@ -338,7 +358,7 @@ class Gateway(Asking):
         status, code = (error.status, error.code or "") if error is not None else (0, "")
         trace.ended = Ended(outcome.state, outcome.seconds, outcome.first_content, status, code)
         if outcome.usage is None and trace.estimate is None:
-            trace.estimate = expected_usage(call.request.body)
+            trace.estimate = self.plan.estimate(call)
         try:
             if guards:
                 await guards.leave(call, outcome)

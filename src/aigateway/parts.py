@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from pathlib import Path
 from random import Random
@@ -41,12 +42,15 @@ class Parts:
     guards: Sequence[Guard]
     drains: Mapping[str, float]
     policies: Mapping[str, Policy]
+    policy_names: Mapping[str, str]
     mirror: Mirror | None = None
     estimator: Estimator = field(default_factory=Estimator)
 
 
 def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, random: Random) -> Parts:
     """Turn settings into parts, loading the plug-ins they name."""
+    from .config import Trees
+
     read_elsewhere(settings, registry)
     providers: dict[str, Provider | LocalProvider] = {}
     rings: dict[str, Ring] = {}
@@ -56,23 +60,21 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     catalogue = Catalogue({name: provider.models() for name, provider in providers.items()})
     rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
     retries = settings.retries.over(Retries())
-    terms = {name: route.terms(retries) for name, route in settings.routes.items()}
-    names = Names(_routes(settings, catalogue), catalogue, rules, terms)
+    trees = Trees(settings, catalogue, settings.timeouts.over(Timeouts()))
+    terms = {name: route.terms(retries, trees.shadow(name)) for name, route in settings.routes.items()}
+    names = Names(trees.all(), catalogue, rules, terms)
     _check_default(settings, names)
     mirror, estimator = _mirror(settings, registry), Estimator()
-
-    def estimate(call: Call) -> Usage:
-        return estimator.usage(call.first or NOWHERE, size_of(call.request.body))
-
-    with_what = GuardOptions("", clock, random, {}, mirror, settings.server.workers, estimate)
-    guards = [_guard(settings, registry, index, with_what) for index in range(len(settings.guards))]
+    options = GuardOptions("", clock, random, {}, mirror, settings.server.workers, partial(_estimate, estimator))
+    guards = [_guard(settings, registry, index, options) for index in range(len(settings.guards))]
     # Read on after a cancellation only where cancelling does not stop the bill.
     unstoppable = [name for name in providers if not getattr(providers[name], "cancel_stops_billing", True)]
     drains = {name: settings.providers[name].drain for name in unstoppable if settings.providers[name].drain}
     # The order of the configuration needs no policy, and nothing worked out for one.
     routes = [name for name, route in settings.routes.items() if route.policy != "priority"]
     policies = {name: _policy(settings, registry, name, random) for name in routes}
-    return Parts(providers, rings, catalogue, names, guards, drains, policies, mirror, estimator)
+    policy_names = {name: settings.routes[name].policy for name in routes}
+    return Parts(providers, rings, catalogue, names, guards, drains, policies, policy_names, mirror, estimator)
 
 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:
@@ -191,6 +193,10 @@ def journal_of(settings: Settings) -> Journal | None:
     return Journal(place(Path(table.file), settings.context.base), table.rotate) if table.file else None
 
 
+def _estimate(estimator: Estimator, call: Call) -> Usage:
+    return estimator.usage(call.first or NOWHERE, size_of(call.request.body))
+
+
 def _guard(settings: Settings, registry: Registry, index: int, options: GuardOptions) -> Guard:
     from .config import unknown_setting
 
@@ -201,24 +207,3 @@ def _guard(settings: Settings, registry: Registry, index: int, options: GuardOpt
             raise unknown_setting(("guards", index, setting), ["use", *record.settings], settings.context)
     options = replace(options, name=table.use, settings={**record.settings, **table.own})
     return _located(settings, ("guards", index), lambda: record.factory(options))
-
-
-def _routes(settings: Settings, catalogue: Catalogue) -> dict[str, tuple[Target, ...]]:
-    base = settings.timeouts.over(Timeouts())
-    return {
-        name: tuple(_placed(target, settings, catalogue, name) for target in route.build(base))
-        for name, route in settings.routes.items()
-    }
-
-
-def _placed(target: Target, settings: Settings, catalogue: Catalogue, route: str) -> Target:
-    """Find the provider of a target written without one."""
-    if target.provider:
-        return target
-    owner = next((name for name in catalogue if target.model in catalogue[name]), None)
-    if owner is None:
-        raise ConfigurationError(
-            f"{settings.locate('routes', route, 'targets')}: routes.{route} has the target {target.model!r}, which no "
-            "configured provider has in its catalogue. Write it as provider/model."
-        )
-    return Target(owner, target.model, target.weight, target.timeouts, target.params)

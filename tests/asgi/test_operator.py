@@ -42,6 +42,10 @@ SENT: dict[str, Any] = {
     "/v1/inference/stream": PROMPT,
     "/chat/json": PROMPT,
     "/chat": b"prompt=hi",
+    "/v1/completions": PROMPT,
+    "/v1/embeddings": {"input": "hi"},
+    "/v1/images/generations": PROMPT,
+    "/images/generate": PROMPT,
 }
 # none, unknown, caller, admin, root
 MATRIX = {
@@ -54,6 +58,10 @@ MATRIX = {
     "POST /chat": (401, 401, 200, 200, 401),
     "POST /chat/json": (401, 401, 200, 200, 401),
     "POST /v1/responses": (401, 401, 200, 200, 401),
+    "POST /v1/completions": (401, 401, 200, 200, 401),
+    "POST /v1/embeddings": (401, 401, 400, 400, 401),  # the echo has no vectors, nor pictures
+    "POST /v1/images/generations": (401, 401, 400, 400, 401),
+    "POST /images/generate": (401, 401, 400, 400, 401),
     "GET /v1/models": (401, 401, 200, 200, 401),
     "GET /v1/models/a/echo": (401, 401, 200, 200, 401),
     "GET /": (200, 200, 200, 200, 200),
@@ -69,7 +77,16 @@ MATRIX = {
     "GET /admin/keys": (401, 401, 403, 200, 401),
     "POST /admin/keys/reload": (401, 401, 403, 200, 401),
     "POST /admin/rests/clear": (401, 401, 403, 200, 401),
+    "GET /admin/decisions": (401, 401, 403, 200, 401),
+    "GET /admin/decisions/none": (401, 401, 403, 404, 401),
+    "GET /admin/explain": (401, 401, 403, 200, 401),
 }
+
+
+def filled(path: str, named: dict[str, str]) -> str:
+    for name, value in named.items():
+        path = path.replace("{" + name + "}", value)
+    return path
 
 
 def test_everybody_at_every_route() -> None:
@@ -81,10 +98,8 @@ def test_everybody_at_every_route() -> None:
             asks = [world.ask(*headers, path=spelled, method=method, body=SENT.get(path)) for headers in WHO.values()]
             found = tuple(answer.status for answer in asks)
             assert expected == found, f"{method} {spelled}"
-    described = {
-        f"{row.methods.split()[0]} {row.path.replace('{id:path}', 'a/echo').replace('{name}', 'swagger-ui.css')}"
-        for row in ROUTES
-    }
+    named = {"id:path": "a/echo", "name": "swagger-ui.css", "request_id": "none"}
+    described = {f"{row.methods.split()[0]} {filled(row.path, named)}" for row in ROUTES}
     assert set(MATRIX) == described
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from aigateway import ConfigurationError, Gateway, Settings
 from aigateway.asgi import Who
-from aigateway.config import load, parse
+from aigateway.config import Trees, load, parse
 from aigateway.types import Retries, Target, Timeouts
 
 WHOLE = """
@@ -128,7 +128,7 @@ def test_the_whole_file_is_read(whole: Settings) -> None:
 def test_timeouts_are_inherited(whole: Settings) -> None:
     """The target's own over the route's over the gateway's over the defaults."""
     base = whole.timeouts.over(Timeouts())
-    one, two = whole.routes["smart"].build(base)
+    one, two = Trees(whole, {name: {} for name in whole.providers}, base).tree("smart").members
 
     assert Timeouts(connect=4.5, answer=100) == base
     assert Target("deepseek", "deepseek-flash", timeouts=Timeouts(4.5, 20, 30, 100, 600)) == one
@@ -198,7 +198,12 @@ def test_the_context_shows_no_secret(whole: Settings) -> None:
         ("[callers]\nkey = []", 2, "callers.key", "'keys'"),
         ("[providers.echo]\ncolour = 1", 2, "providers.echo.colour", "Valid here"),
         ("[providers.echo]\nkeys = [{ secert = 'env:A' }]", 2, "providers.echo.keys[0].secert", "'secret'"),
-        ("[[guards]]\nuse = 'log'\n[[guards]]\nuse = 'log'\nlevle = 1", 5, "guards[1].levle", "Valid here: use"),
+        (
+            "[[guards]]\nuse = 'log'\n[[guards]]\nuse = 'log'\nlevle = 1",
+            5,
+            "guards[1].levle",
+            "Valid here: responses, use",
+        ),
         ("[transport]\nkin = 'auto'", 2, "transport.kin", "'kind'"),
         ("[limits]\nmax_token = 1", 2, "limits.max_token", "'max_tokens'"),
         ("[callers.weekly]\nrooot = 'env:A'", 2, "callers.weekly.rooot", "'root'"),

@@ -14,10 +14,10 @@ from typing import Protocol
 
 import anyio
 
-from ..errors import GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
+from ..errors import REMEDIES, Billed, GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
 from ..guards import tell
 from ..secrets import Secret
-from ..types import Call, Chunk, Decision, Outcome, Reply, Role, Step, Target, Timeouts, Usage
+from ..types import Call, Chunk, Cost, Decision, Outcome, Reply, Role, Step, Target, Timeouts, Usage
 from ._failures import BROKE, from_wire, placed, said
 from ._io import IO
 from ._pieces import is_text, without_role
@@ -360,10 +360,16 @@ class Exchange:
             return None
         return self.first_content - (self.started - self.call.started)
 
+    def _billed(self, outcome: Outcome) -> Billed:
+        if self.role == "guard":
+            return "no"
+        if isinstance(outcome.error, ProviderError):
+            return outcome.error.remedy.billed
+        return "yes" if outcome.state == "complete" else "maybe"
+
     def _step(self, outcome: Outcome) -> Step:
         failed = outcome.error if isinstance(outcome.error, ProviderError) else None
         name = str(failed.kind) if failed else outcome.state
-        billed = failed.remedy.billed if failed else "yes" if outcome.state == "complete" else "maybe"
         return Step(
             str(self.target),
             name,
@@ -372,10 +378,11 @@ class Exchange:
             seconds=self._io.clock.now() - self.started,
             wait=self._wait,
             reason=said(failed) if failed else "",
-            billed="no" if self.call.reply is not None else billed,  # a guard's own answer costs nothing
+            billed=self._billed(outcome),
             usage=outcome.usage,
-            cost=self._io.price(self.target, outcome.usage),
+            cost=Cost() if self.role == "guard" else self._io.price(self.target, outcome.usage),
             role=self.role,
             first_content=self._first_of_call,
             retry_after=failed.retry_after if failed else None,
+            remedy=failed.remedy if failed and failed.remedy != REMEDIES[failed.kind] else None,
         )

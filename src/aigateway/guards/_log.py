@@ -14,7 +14,7 @@ from ..types import Call, Chunk, Decision, Outcome
 from ._guard import GuardOptions
 from ._settings import flag_of
 
-__all__ = ["LogGuard", "json_line"]
+__all__ = ["LogGuard", "json_line", "line_of"]
 
 logger = logging.getLogger("aigateway.calls")
 # Characters of an answer that are logged where answers are; read on a little, lest a key be cut in two and not be seen.

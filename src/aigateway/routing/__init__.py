@@ -1,8 +1,15 @@
 """Where to send it, and where next: names, policies, attempts; no I/O, no sleeping."""
 
 from ._failover import Attempt, Attempts
-from ._health import Health
 from ._names import Names, Resolved, Rules
+from ._orders import Orders
 from ._policy import POLICIES, Policy, Priority
+from ._screen import Needs, Passed, Screen
+from ._space import one_space
+from ._tree import Branch
+from ._when import When
 
-__all__ = ["POLICIES", "Attempt", "Attempts", "Health", "Names", "Policy", "Priority", "Resolved", "Rules"]
+__all__ = [
+    "POLICIES", "Attempt", "Attempts", "Branch", "Names", "Needs", "Orders", "Passed", "Policy", "Priority", "Resolved",
+    "Rules", "Screen", "When", "one_space",
+]  # fmt: skip  # a list of names

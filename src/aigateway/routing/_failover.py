@@ -13,11 +13,9 @@ from types import TracebackType
 from typing import Self
 
 from ..errors import CALLER_CAUSED, Kind, NoAnswer, ProviderError, Remedy, RequestError
-from ..state import Rest, of_model
+from ..state import THROTTLED, TRANSIENT, Health, Rest, of_model
 from ..types import Call, Candidate, Drop, ModelInfo, Outcome, Role, Target
 from ._backoff import backoff
-from ._budget import THROTTLED, TRANSIENT
-from ._health import Health
 
 __all__ = ["Attempt", "Attempts"]
 
@@ -158,6 +156,13 @@ class Attempts:
         if rest is not None and rest.kind == Kind.MODEL_NOT_FOUND and len(self._candidates) == 1:
             return None  # whoever names one model wants to hear it from the vendor
         return rest
+
+    def look(self) -> None:
+        """Note what rests, and ask nobody: for a dry run."""
+        for candidate in self._candidates:
+            rest = self.rest(candidate.target)
+            if rest is not None:
+                self._drop(candidate, "rest", _rests(rest, self.now()))
 
     def may_go_on(self, error: ProviderError) -> bool:
         """Note a failure; tell whether anything may follow it."""
