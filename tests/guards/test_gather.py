@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigateway.exchange import chunks_of
-from aigateway.guards._gather import Gathered
-from aigateway.guards._kept import dump, load
+from aigateway.guards.kept._gather import Gathered
+from aigateway.guards.kept._memo import dump, load
 from aigateway.types import Chunk, NativeChunk, Reply, Usage
 
 USAGE = Usage(input=3, output=2, source="reported")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..types import Call, Outcome, Reply
+from ...types import Call, Outcome, Reply
+from .._guard import GuardOptions
+from .._settings import count_of
 from ._gather import Gathered
-from ._guard import GuardOptions
-from ._kept import Memo, Shelf, dump, fingerprint, load
-from ._settings import count_of
+from ._memo import Memo, Shelf, dump, fingerprint, load
 
 __all__ = ["Cache"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..types import Chunk, NativeChunk, NativeReply, Reply, Said, Usage
+from ...types import Chunk, NativeChunk, NativeReply, Reply, Said, Usage
 
 __all__ = ["Gathered"]
 

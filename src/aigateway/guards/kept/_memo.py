@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic_core import from_json, to_json
 
-from ..types import Call, Clock, NativeReply, Reply, Said, Usage
+from ...types import Call, Clock, NativeReply, Reply, Said, Usage
 
 __all__ = ["Memo", "Shelf", "dump", "fingerprint", "load"]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import anyio
 
-from ..errors import Refusal, RequestError
-from ..types import Call, Outcome, Reply
+from ...errors import Refusal, RequestError
+from ...types import Call, Outcome, Reply
+from .._guard import GuardOptions
+from .._settings import count_of
 from ._cache import provider_of
 from ._gather import Gathered
-from ._guard import GuardOptions
-from ._kept import Memo, Shelf, dump, fingerprint, load
-from ._settings import count_of
+from ._memo import Memo, Shelf, dump, fingerprint, load
 
 __all__ = ["Idempotency"]
 
