@@ -12,5 +12,6 @@ from .kept import Cache, Idempotency, Shelf
 
 __all__ = [
     "CONTENT_TYPE", "SHARED", "Cache", "Concurrency", "Guard", "GuardOptions", "GuardStack", "Idempotency", "LogGuard",
-    "Meter", "Metrics", "RateLimit", "Shelf", "Spans", "close_all", "forget", "json_line", "limits_of", "line_of", "tell",
+    "Meter", "Metrics", "RateLimit", "Shelf", "Spans", "close_all", "forget", "json_line", "limits_of", "line_of",
+    "tell",
 ]  # fmt: skip  # a list of names
