@@ -330,7 +330,7 @@ class Gateway:
             transport = self._transport or open_transport(kind, backend=backend, client=self._client)
             if self.parts.mirror is not None:
                 self.parts.mirror.start(self.memory.rests)
-            io = self._io[loop] = IO(transport, self.clock, timer_for(backend), self._timeouts, self.plan.price)
+            io = self._io[loop] = IO(transport, self.clock, timer_for(backend), self._timeouts, self.parts.meter.open)
         return io
 
     async def _leave_failed(self, guards: GuardStack, call: Call, error: BaseException, io: IO) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
-from .catalogue import Catalogue, Estimator
+from .catalogue import Catalogue, Estimator, Meter
 from .errors import ConfigurationError, PluginError, RequestError
 from .guards import Guard
 from .keys import Key, Ring, Slot, Source
@@ -40,8 +40,9 @@ class Parts:
     guards: Sequence[Guard]
     drains: Mapping[str, float]
     policies: Mapping[str, Policy]
+    estimator: Estimator
+    meter: Meter
     mirror: Mirror | None = None
-    estimator: Estimator = field(default_factory=Estimator)
 
 
 def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, random: Random) -> Parts:
@@ -65,7 +66,10 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     # The order of the configuration needs no policy, and nothing worked out for one.
     routes = [name for name, route in settings.routes.items() if route.policy != "priority"]
     policies = {name: _policy(settings, registry, name, random) for name in routes}
-    return Parts(providers, rings, catalogue, names, guards, drains, policies, _mirror(settings, registry))
+    estimator = Estimator()
+    meter = Meter(catalogue, estimator, clock)
+    mirror = _mirror(settings, registry)
+    return Parts(providers, rings, catalogue, names, guards, drains, policies, estimator, meter, mirror)
 
 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:

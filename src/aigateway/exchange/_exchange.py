@@ -19,6 +19,7 @@ from ..secrets import Secret
 from ..types import Call, Chunk, Decision, Outcome, Reply, Step, Target, Timeouts, Usage
 from ._failures import BROKE, from_wire, placed
 from ._io import IO
+from ._pieces import is_text, said_in, said_in_reply, without_role
 from ._source import Broken, Source, WireSource
 from ._timer import expired
 
@@ -30,9 +31,8 @@ CLOSING, FINISHING = 2.0, 0.25
 # What an exchange takes over from the one that goes on for it.
 TAKEN_OVER = (
     "target", "timer", "deadline", "drain", "started", "_key", "_wait", "_source", "_open", "_ready", "_held", "_heard",
-    "_paused",
+    "_paused", "_said", "bill", "request",
 )  # fmt: skip  # a list of names
-NOT_TEXT = ("tool_calls", "refusal", "audio", "function_call")
 HOLDING = 16
 OnClose = Callable[[Outcome], Awaitable[None]]
 GoOn = Callable[["Exchange", str], Awaitable["Exchange | None"]]
@@ -52,13 +52,14 @@ class Exchange:
     end (the guards). `collect` keeps the text so far for a caller who wants the partial answer.
     `go_on` asks somebody for the rest of an answer that broke off; `drain` is for how many seconds
     a cancelled stream is still read where the vendor counts it anyway; `lost` marks an answer that
-    came second.
+    came second. `bill` knows what the call costs.
     """
 
     __slots__ = (
         "_committed", "_error", "_heard", "_held", "_io", "_key", "_lost", "_on_close", "_only_text", "_open",
-        "_paused", "_ready", "_resumed", "_source", "_texts", "_told", "_wait", "call", "collect", "deadline", "drain",
-        "first_content", "go_on", "headers", "lost", "outcome", "reply", "request", "started", "target", "timer",
+        "_paused", "_ready", "_resumed", "_said", "_source", "_texts", "_told", "_wait", "bill", "call", "collect",
+        "deadline", "drain", "first_content", "go_on", "headers", "lost", "outcome", "reply", "request", "started",
+        "target", "timer",
     )  # fmt: skip  # one object per request
 
     def __init__(self, call: Call, target: Target, io: IO, *, key: Secret | None = None, wait: float = 0.0) -> None:
@@ -73,6 +74,8 @@ class Exchange:
         self.drain = 0.0
         self.headers: Mapping[str, str] = {}
         self.lost = False
+        self.bill = io.bill(target)
+        self._said = 0  # bytes of text that came back
         self.timer = io.timer()
         self._lost = self.timer.lost
         self._io = io
@@ -168,11 +171,11 @@ class Exchange:
             else:
                 batch = await self._next_batch()
             if batch and self._resumed:
-                batch = [chunk for chunk in map(_without_role, batch) if chunk is not None]
+                batch = [chunk for chunk in map(without_role, batch) if chunk is not None]
             if batch:
                 if self.collect or self.go_on:
                     self._texts += ((chunk.text, chunk.reasoning) for chunk in batch)
-                    self._only_text = self._only_text and (self.go_on is None or all(map(_is_text, batch)))
+                    self._only_text = self._only_text and (self.go_on is None or all(map(is_text, batch)))
                 return batch
 
     async def _next_batch(self) -> list[Chunk]:
@@ -201,16 +204,18 @@ class Exchange:
         try:
             if left <= 0:  # a read that need not wait would still succeed
                 raise TimeoutError
-            return await self.timer.within(left, lambda: source.read(begun))
+            batch = await self.timer.within(left, lambda: source.read(begun))
         except TimeoutError:
             what = "further content" if begun else "first content"
             raise expired(self.call.deadline, self._io.clock.now(), what, min(limit, self.timeouts.total)) from None
         except WireError as error:
             raise from_wire(error) from None
         except Broken as broken:
-            return self._keep_before(broken)
+            batch = self._keep_before(broken)
         finally:
             self._paused = self._io.clock.now()
+        self._said += sum(map(said_in, batch))
+        return batch
 
     def _keep_before(self, broken: Broken) -> list[Chunk]:
         """Give the chunks that came with an error; the error follows them, unless nothing is promised yet."""
@@ -227,7 +232,7 @@ class Exchange:
 
     def _interrupted(self, cause: ProviderError) -> StreamInterrupted:
         text, reasoning = ("".join(parts) for parts in zip(*self._texts, strict=True)) if self._texts else ("", "")
-        return StreamInterrupted(cause).carrying(text, reasoning, self.usage)
+        return StreamInterrupted(cause).carrying(text, reasoning, self._counted())
 
     async def _went_on(self, error: ProviderError) -> bool:
         """Settle what broke, and take over what another target gives after the same text; False when none does."""
@@ -249,10 +254,18 @@ class Exchange:
 
     @property
     def usage(self) -> Usage | None:
-        """Give what is known of the usage."""
+        """Give what is known of the usage: what was reported so far, in the end an estimate where nothing was."""
+        if self.outcome is not None:
+            return self.outcome.usage
         if self.reply is not None:
             return self.reply.usage
         return self._source.usage if self._source else None
+
+    def _counted(self) -> Usage | None:
+        """Give what was reported, else an estimate."""
+        usage = self.reply.usage if self.reply else self._source.usage if self._source else None
+        said = said_in_reply(self.reply) if self.reply and usage and usage.source == "unknown" else self._said
+        return self.bill.usage(usage, self.request.body, said)
 
     @property
     def decision(self) -> Decision | None:
@@ -274,7 +287,7 @@ class Exchange:
         try:
             if self.drain and self.outcome.state == "cancelled":
                 await self._read_on()
-                self.outcome = self.outcome._replace(usage=self.usage)
+                self.outcome = self.outcome._replace(usage=self._counted())
         finally:
             await self._let_go(self.outcome)
 
@@ -291,7 +304,8 @@ class Exchange:
     async def drop(self, error: BaseException) -> None:
         """Let go after a failure before content; the loops settle what they hold."""
         failed = error if isinstance(error, ProviderError) else None
-        self.outcome = Outcome("failed" if failed else "cancelled", error=failed)
+        counts = failed is None or failed.may_have_cost
+        self.outcome = Outcome("failed" if failed else "cancelled", self._counted() if counts else None, failed)
         if not isinstance(error, RequestError):  # nothing was sent then
             self.call.trace.steps.append(self._step(self.outcome))
         await self._close_source()
@@ -302,6 +316,8 @@ class Exchange:
         self.call.trace.steps.append(self._step(outcome))
         for settles in self._held:
             settles.settle(outcome)
+        if outcome.state == "complete":
+            self.bill.learn(outcome.usage, self.request.body)
         source = self._source
         if isinstance(source, WireSource) and source.skipped is not None:
             placed(source.skipped, self.target, self._key)
@@ -319,7 +335,7 @@ class Exchange:
         with anyio.move_on_after(self.drain, shield=True):
             try:
                 while source is not None and not source.ended:
-                    await source.read(True)
+                    self._said += sum(map(said_in, await source.read(True)))
             except (ProviderError, WireError, Broken, TimeoutError):
                 return
 
@@ -339,12 +355,14 @@ class Exchange:
                     await source.aclose()
 
     def _ended(self, error: GatewayError | None) -> Outcome:
-        seconds = self._io.clock.now() - self.call.started
+        seconds, usage = self._io.clock.now() - self.call.started, self._counted()
+        if self.reply is not None and usage is not None:
+            self.reply.usage = usage
         if self.complete and not self.lost:
-            return Outcome("complete", self.usage, None, seconds, self.first_content)
+            return Outcome("complete", usage, None, seconds, self.first_content)
         if self._error is not None:
-            return Outcome("interrupted", self.usage, self._interrupted(self._error), seconds, self.first_content)
-        return Outcome("cancelled", self.usage, error, seconds, self.first_content)
+            return Outcome("interrupted", usage, self._interrupted(self._error), seconds, self.first_content)
+        return Outcome("cancelled", usage, error, seconds, self.first_content)
 
     def _step(self, outcome: Outcome) -> Step:
         failed = outcome.error if isinstance(outcome.error, ProviderError) else None
@@ -359,29 +377,5 @@ class Exchange:
             reason=failed.message if failed else "",
             billed=failed.remedy.billed if failed else "yes" if outcome.state == "complete" else "maybe",
             usage=outcome.usage,
-            cost=self._io.price(self.target, outcome.usage),
+            cost=self.bill.cost(outcome.usage),
         )
-
-
-def _without_role(chunk: Chunk) -> Chunk | None:
-    """Take the role out of an answer that goes on: clients add the pieces up. None when nothing else was in it."""
-    choices = chunk.body["choices"]
-    if not any("role" in (choice.get("delta") or ()) for choice in choices):
-        return chunk
-    kept = [
-        {**choice, "delta": {name: value for name, value in choice["delta"].items() if name != "role"}}
-        for choice in choices
-        if choice.get("delta")
-    ]
-    without = Chunk({**chunk.body, "choices": kept}, usage=chunk.usage)
-    return without if without.has_content or without.usage is not None else None
-
-
-def _is_text(chunk: Chunk) -> bool:
-    """Tell whether a chunk holds nothing that could not be gone on from."""
-    return all(
-        choice.get("index", 0) == 0
-        and not choice.get("finish_reason")  # what has ended is not gone on with
-        and not any((choice.get("delta") or {}).get(name) for name in NOT_TEXT)
-        for choice in chunk.body["choices"]
-    )

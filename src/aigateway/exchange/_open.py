@@ -8,6 +8,7 @@ from typing import TypeGuard, TypeVar, cast
 
 import anyio
 
+from ..catalogue import FREE
 from ..errors import Kind, ProviderError, RequestError, WireError
 from ..providers import LocalProvider, Provider
 from ..secrets import Secret
@@ -61,6 +62,7 @@ async def open_exchange(
 async def answered(call: Call, reply: Reply, io: IO) -> Exchange:
     """Wrap a reply a guard gave by itself; where a stream was asked, it is told as one."""
     exchange = Exchange(call, Target(reply.provider or "guard", reply.model), io)
+    exchange.bill = FREE
     await _take(exchange, reply)
     return exchange
 

@@ -9,7 +9,7 @@ from ..errors import Kind, ProviderError
 from ..types import Chunk, Event, Usage, WireFailure
 from ._dialect import Dialect
 from ._shape import WITHHELD, check_finish, check_index, check_message, nonsense, read_object
-from ._usage import read_usage
+from ._usage import usage_of
 
 __all__ = ["ChatDecoder"]
 
@@ -126,8 +126,8 @@ class ChatDecoder:
 
     def _take_usage(self, body: dict[str, Any]) -> None:
         """Keep reported usage for the end; the last that makes sense counts."""
+        usage = usage_of(body, self.dialect.charged)
         found = body.pop("usage")
-        usage = read_usage(found)
         if usage is not None:
             self.usage, self._usage_body = usage, found
 

@@ -21,7 +21,7 @@ from ._dialect import Dialect
 from ._models_file import load_models
 from ._provider import Options
 from ._shape import WITHHELD, check_finish, check_index, check_message, nonsense, read_object
-from ._usage import read_usage
+from ._usage import usage_of
 
 __all__ = ["OpenAICompatible"]
 
@@ -159,7 +159,7 @@ class OpenAICompatible:
         if not body["choices"]:
             raise nonsense("the answer has no choices")
         body.setdefault("object", "chat.completion")
-        usage = read_usage(body.get("usage"))
+        usage = usage_of(body, self.dialect.charged)
         if usage is None:
             body.pop("usage", None)  # nobody is shown figures we do not believe
         return Reply(body, usage or Usage(), provider=self.name)
