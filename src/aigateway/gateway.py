@@ -20,7 +20,7 @@ import anyio.to_thread
 
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, running_loop, timer_for
-from .guards import GuardStack
+from .guards import GuardStack, close_all
 from .keys import Wanted
 from .parts import build
 from .plan import Plan
@@ -126,6 +126,7 @@ class Gateway:
         with anyio.CancelScope(shield=True):
             if io is not None:
                 await io.transport.aclose()
+            await close_all(self.parts.guards)
             if self.parts.mirror is not None:
                 await anyio.to_thread.run_sync(self.parts.mirror.close)
 
@@ -158,9 +159,15 @@ class Gateway:
         return self.call(ChatRequest.parse(fields), caller=caller, timeout=timeout)
 
     def call(
-        self, request: ChatRequest, *, caller: Caller = IN_PROCESS, request_id: str = "", timeout: float | None = None
+        self,
+        request: ChatRequest,
+        *,
+        caller: Caller = IN_PROCESS,
+        request_id: str = "",
+        timeout: float | None = None,
+        address: str = "",
     ) -> Call:
-        """Wrap a checked request; `timeout` may only shorten the configured total."""
+        """Wrap a checked request; `timeout` may only shorten the configured total, `address` is the client's."""
         if timeout is not None and not _is_duration(timeout):
             raise RequestError("'timeout' must be a positive number of seconds", param="timeout")
         if self.settings.limits.max_tokens is not None:
@@ -168,6 +175,7 @@ class Gateway:
         call = Call(
             request, caller, request_id or f"{self._random.getrandbits(128):032x}", trace=Trace(asked=request.model)
         )
+        call.address = address
         call.timeout = min(timeout or self._timeouts.total, self._timeouts.total)
         return call
 
@@ -298,6 +306,7 @@ class Gateway:
         able = [self.plan.candidate(target) for target in targets if self._can_continue(target, call, text)]
         able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first
         rest = replace(call, partial=text, terms=replace(call.terms, recovery="terminate", hedge=None))
+        rest.request = replace(call.request, operation="chat", native=None)  # what has been told so far came as chat
         try:
             return await self._across_targets(rest, able, io) if able else None
         except GatewayError:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+<<<<<<< HEAD
 from dataclasses import dataclass
+=======
+from dataclasses import dataclass, field, replace
+>>>>>>> main
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -12,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .catalogue import Catalogue, Estimator, Meter
 from .errors import ConfigurationError, PluginError, RequestError
-from .guards import Guard
+from .guards import Guard, GuardOptions
 from .keys import Key, Ring, Slot, Source
 from .plugins import Registry
 from .providers import LocalProvider, Options, Provider
@@ -53,23 +57,39 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     for name in settings.providers:
         providers[name] = _provider(settings, registry, name)
         rings[name] = _ring(settings, registry, name, memory, clock)
-    catalogue = Catalogue({name: provider.models() for name, provider in providers.items()})
+    catalogue = _catalogue(settings, providers)
     rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
     retries = settings.retries.over(Retries())
     terms = {name: route.terms(retries) for name, route in settings.routes.items()}
     names = Names(_routes(settings, catalogue), catalogue, rules, terms)
     _check_default(settings, names)
-    guards = [_guard(settings, registry, index) for index in range(len(settings.guards))]
+    mirror = _mirror(settings, registry)
+    workers = settings.server.workers
+    with_what = GuardOptions("", clock, random, shared=mirror, workers=workers)
+    guards = [_guard(settings, registry, index, with_what) for index in range(len(settings.guards))]
     # Read on after a cancellation only where cancelling does not stop the bill.
     unstoppable = [name for name in providers if not getattr(providers[name], "cancel_stops_billing", True)]
     drains = {name: settings.providers[name].drain for name in unstoppable if settings.providers[name].drain}
     # The order of the configuration needs no policy, and nothing worked out for one.
     routes = [name for name, route in settings.routes.items() if route.policy != "priority"]
     policies = {name: _policy(settings, registry, name, random) for name in routes}
+<<<<<<< HEAD
     estimator = Estimator()
     meter = Meter(catalogue, estimator, clock)
     mirror = _mirror(settings, registry)
     return Parts(providers, rings, catalogue, names, guards, drains, policies, estimator, meter, mirror)
+=======
+    return Parts(providers, rings, catalogue, names, guards, drains, policies, mirror)
+>>>>>>> main
+
+
+def _catalogue(settings: Settings, providers: Mapping[str, Provider | LocalProvider]) -> Catalogue:
+    shipped = {name: provider.models() for name, provider in providers.items()}
+    if not settings.models:
+        return Catalogue(shipped)
+    from .config import described
+
+    return Catalogue(described(settings, shipped))
 
 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:
@@ -182,7 +202,7 @@ def _mirror(settings: Settings, registry: Registry) -> Mirror | None:
     return _located(settings, ("state", "url"), lambda: registry.state(scheme).factory(settings.state.url))
 
 
-def _guard(settings: Settings, registry: Registry, index: int) -> Guard:
+def _guard(settings: Settings, registry: Registry, index: int, options: GuardOptions) -> Guard:
     from .config import unknown_setting
 
     table = settings.guards[index]
@@ -190,7 +210,8 @@ def _guard(settings: Settings, registry: Registry, index: int) -> Guard:
     for setting in table.own:
         if setting not in record.settings:
             raise unknown_setting(("guards", index, setting), ["use", *record.settings], settings.context)
-    return record.factory({**record.settings, **table.own})
+    options = replace(options, name=table.use, settings={**record.settings, **table.own})
+    return _located(settings, ("guards", index), lambda: record.factory(options))
 
 
 def _routes(settings: Settings, catalogue: Catalogue) -> dict[str, tuple[Target, ...]]:

@@ -82,7 +82,7 @@ class Parts:
     @hookimpl
     def aigateway_guards(self) -> list[GuardRecord]:
         """Offer them."""
-        return [GuardRecord(name, lambda settings, n=name: self.watches[n]) for name in self.watches]  # type: ignore[misc]  # as above
+        return [GuardRecord(name, lambda options, n=name: self.watches[n]) for name in self.watches]  # type: ignore[misc]  # as above
 
 
 def reply_of(text: str, model: str = "m") -> Reply:

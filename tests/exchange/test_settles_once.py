@@ -118,7 +118,7 @@ class Vendors:
     @hookimpl
     def aigateway_guards(self) -> list[GuardRecord]:
         """Offer itself."""
-        return [GuardRecord("watch", lambda settings: self)]
+        return [GuardRecord("watch", lambda options: self)]
 
 
 class QuickClock(LoopClock):

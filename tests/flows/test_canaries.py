@@ -159,7 +159,7 @@ class Careless:
 
 @hookimpl
 def aigateway_guards():
-    yield GuardRecord("careless", lambda settings: Careless())
+    yield GuardRecord("careless", lambda options: Careless())
 
 @hookimpl
 def aigateway_secrets():

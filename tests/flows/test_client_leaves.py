@@ -6,7 +6,7 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 from aigateway import Gateway, Settings
+from aigateway.guards import GuardOptions
 from aigateway.plugins import GuardRecord, Registry, hookimpl
 from aigateway.testing.sandbox import Sandbox
 from aigateway.types import Call, Outcome
@@ -47,7 +48,7 @@ class Diary:
     def aigateway_guards(self) -> Iterator[GuardRecord]:
         yield GuardRecord("diary", self.itself)
 
-    def itself(self, settings: Mapping[str, Any]) -> Diary:
+    def itself(self, options: GuardOptions) -> Diary:
         return self
 
     async def enter(self, call: Call) -> None:

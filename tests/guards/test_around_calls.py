@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import anyio
 import pytest
 
 from aigateway.errors import Refusal
-from aigateway.types import ChatRequest, Target
+from aigateway.types import Call, ChatRequest, Chunk, Outcome, Target
 
 from ..exchange.parts import Parts, Watch, gateway, reply_of
 
@@ -65,3 +67,56 @@ async def test_a_cancelled_call_leaves_nothing_behind() -> None:
     assert ["enter", "leave cancelled"] == diary
     facts = made.memory.facts(Target("a", "a-1"))
     assert (0, 0) == (facts.in_flight, facts.failed)
+
+
+class Listener:
+    """A guard that asks for all a guard can be given."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.reply = ""
+        self.closed = 0
+
+    async def enter(self, call: Call) -> None:
+        call.listeners += (self.hear, self.fail)
+        self.address = call.address
+
+    def hear(self, batch: Sequence[Chunk]) -> None:
+        self.heard += (chunk.text for chunk in batch if chunk.text)
+
+    def fail(self, batch: Sequence[Chunk]) -> None:
+        raise RuntimeError("a bug of a guard")
+
+    async def leave(self, call: Call, outcome: Outcome) -> None:
+        self.reply = outcome.reply.text if outcome.reply else ""
+
+    async def aclose(self) -> None:
+        self.closed += 1
+        raise RuntimeError("another one")
+
+
+async def test_a_guard_sees_what_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    """The chunks of a stream as they come, a whole answer at its end; what it does wrong reaches nobody."""
+    guard = Listener()
+    made = gateway(Parts({"listener": guard}, a=lambda _: reply_of("words")))  # type: ignore[dict-item]  # another sort
+    async with made.stream("smart", "hi") as chunks:
+        streamed = "".join([chunk.text async for chunk in chunks])
+    assert ("words", ["words"], "") == (streamed, guard.heard, guard.reply)
+
+    request = ChatRequest.parse({"model": "smart", "messages": [{"role": "user", "content": "hi"}]})
+    exchange = await made.open(made.call(request, address="192.0.2.7"))
+    await exchange.aclose()
+    assert ("words", "192.0.2.7") == (guard.reply, guard.address)
+    assert 1 == caplog.text.count("a guard failed while listening")
+
+
+async def test_a_guard_is_closed_with_the_gateway(caplog: pytest.LogCaptureFixture) -> None:
+    """Each time; what it raises is logged."""
+    guard = Listener()
+    made = gateway(Parts({"listener": guard}, a=lambda _: "x"))  # type: ignore[dict-item]  # another sort
+    await made.aclose()
+    async with made:
+        pass
+
+    assert 2 == guard.closed
+    assert "the guard Listener failed while closing" in caplog.text

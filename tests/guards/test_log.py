@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aigateway.errors import Kind, ProviderError, Refusal
-from aigateway.guards import LogGuard
+from aigateway.guards import GuardOptions, LogGuard
 from aigateway.secrets import Secret
+from aigateway.testing import LoopClock
 from aigateway.types import Call, Caller, ChatRequest, Outcome, Step, Trace, Usage
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +33,7 @@ def a_call(asked: str = "smart") -> Call:
 async def lines(call: Call, outcome: Outcome, caplog: pytest.LogCaptureFixture) -> list[str]:
     """Let a call pass and give what was logged."""
     caplog.clear()
-    guard = LogGuard.from_settings({})
+    guard = LogGuard.from_options(GuardOptions("log", LoopClock(), Random(0)))
     with caplog.at_level(logging.INFO, "aigateway.calls"):
         await guard.enter(call)
         await guard.leave(call, outcome)

@@ -332,7 +332,7 @@ def test_registries_share_nothing() -> None:
 
 def test_records_are_frozen() -> None:
     """What a hook yields is not changed afterwards."""
-    for record in (ProviderRecord("x", Nobody), GuardRecord("x", LogGuard.from_settings)):
+    for record in (ProviderRecord("x", Nobody), GuardRecord("x", LogGuard.from_options)):
         with pytest.raises(AttributeError):
             record.name = "y"  # type: ignore[misc]  # the assignment is the test
 

@@ -156,7 +156,7 @@ def aigateway_providers() -> list[ProviderRecord]:
 @hookimpl
 def aigateway_guards() -> list[GuardRecord]:
     """Offer a guard."""
-    return [GuardRecord("mine", LogGuard.from_settings)]
+    return [GuardRecord("mine", LogGuard.from_options)]
 
 
 def parts(options: Options) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal, NamedTuple, get_args
 
 import anyio
+from starlette.datastructures import Headers
 from starlette.routing import Route, Router
 
 from ..callers import require
@@ -17,10 +18,11 @@ from ..gateway import Gateway
 from ..guards import json_line
 from ._catalogue import Models, OneModel
 from ._chat import Chat
+from ._cors import Cors
 from ._door import Door
 from ._health import Detailed, Health
 from ._hello import Ping, Welcome
-from ._incoming import ClientGone, Incoming, Receive, Scope, Send
+from ._incoming import ASGIApp, ClientGone, Incoming, Receive, Scope, Send
 from ._openapi import describe
 from ._operator import ClearRests, CurrentKey, Keys, ReloadKeys
 from ._pages import Asset, Docs, OpenAPI, Redoc
@@ -97,6 +99,8 @@ class App:
         self._router = Router(table, redirect_slashes=False, default=_not_found, lifespan=self._lifespan)
         self._running = Running(gateway.settings.server.write_timeout)
         self._log = gateway.settings.server.log_requests
+        origins = gateway.settings.server.cors
+        self._entry: ASGIApp = Cors(self._http, origins, self._preflight) if origins else self._http
 
     async def drain(self, seconds: float) -> None:
         """Refuse new requests, give those under way `seconds` to end, then end the rest.
@@ -113,7 +117,17 @@ class App:
         elif scope["type"] != "http":
             await self._router(scope, receive, send)
         else:
-            await self._serve(Incoming(scope, receive, send))
+            await self._entry(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(Incoming(scope, receive, send))
+
+    def _preflight(self, headers: Headers, status: int) -> None:
+        """Log what a browser asked before it sent."""
+        self._seen.requests += 1
+        if self._log and access_log.isEnabledFor(logging.INFO):
+            line = {"time": round(time.time(), 3), "method": "OPTIONS", "origin": headers.get("origin", "")[:256]}
+            access_log.info("%s", json_line({**line, "status": status, "ended": "preflight"}))
 
     async def _serve(self, request: Incoming) -> None:
         self._seen.requests += 1

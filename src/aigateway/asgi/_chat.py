@@ -32,7 +32,8 @@ class Chat:
     async def __call__(self, request: Incoming) -> None:
         """Check, ask, answer."""
         asked = ChatRequest.parse_json(await request.body())
-        call = self._gateway.call(asked, caller=request.caller, request_id=request.id)
+        call = self._gateway.call(asked, caller=request.caller, request_id=request.id, address=request.address)
+        request.beside = call.headers
         parsed = time.monotonic() - request.started
         exchange = await self._gateway.open(call)
         try:

@@ -32,12 +32,13 @@ class Door:
 
     async def caller(self, request: Incoming) -> Caller:
         """Name who sent it. Raises Unauthenticated, or Forbidden for a caller in the wrong place."""
+        request.address = self._address(request)
         if not self._callers:
             return self._local(request)
         key = _key(request)
         if key:
             request.tried = Secret(key[:1024]).id
-        visit = Visit(self._clock.wall(), self._address(request), _origin(request))
+        visit = Visit(self._clock.wall(), request.address, _origin(request))
         return await self._callers.caller(key, visit)
 
     def _address(self, request: Incoming) -> str:

@@ -51,12 +51,13 @@ class Incoming:
     `received` tells that the body was read to its end, `complete` that the answer is out to its end.
     `sends` is odd while a message is on its way out. `ended` says in a word how the answer ended,
     `reason` why its work was cancelled, if it was. `tried` masks a key that was not taken, `why` says
-    what was wrong with it.
+    what was wrong with it. `address` is the client's, as far as it can be trusted; `beside` are headers
+    that go with whatever answer there is, an error included (a call's `headers`).
     """
 
     __slots__ = (
-        "_send", "caller", "complete", "ended", "headers", "id", "reason", "receive", "received", "repeated",
-        "scope", "sends", "started", "status", "streams", "tried", "why",
+        "_send", "address", "beside", "caller", "complete", "ended", "headers", "id", "reason", "receive", "received",
+        "repeated", "scope", "sends", "started", "status", "streams", "tried", "why",
     )  # fmt: skip  # one object per request
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,7 +77,8 @@ class Incoming:
         self.caller: Caller = ANYONE
         self.status = self.sends = 0
         self.received = self.streams = self.complete = False
-        self.ended = self.tried = self.why = ""
+        self.ended = self.tried = self.why = self.address = ""
+        self.beside: Mapping[str, str] = {}
         self.reason: Exception | None = None
 
     @property
@@ -119,7 +121,7 @@ class Incoming:
         raw = [(b"content-type", content_type), (b"x-request-id", self.id.encode("latin-1"))]
         if length is not None:
             raw.append((b"content-length", b"%d" % length))
-        for name, value in headers.items():
+        for name, value in ({**self.beside, **headers} if self.beside else headers).items():
             safe = value if value.isascii() and value.isprintable() else UNSAFE_IN_HEADER.sub("?", value)
             raw.append((name.encode("ascii"), safe.encode("ascii")))
         await self.send({"type": "http.response.start", "status": status, "headers": raw})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config import Settings, load
+from ..config import Settings, load, with_workers
 from ..errors import ConfigurationError, GatewayError, RequestError
 from ._logging import configure_logging, hide_all
 from ._options import Config, UseSandbox, refuse_both, run_async, settings_with_providers, sorts_of_keys
@@ -30,23 +30,23 @@ def serve(
     config: Config = None,
     host: Annotated[str | None, typer.Option(help="Where to listen.", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option(help="0 takes a free one.", min=0, max=65535, show_default="8000")] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes to serve with.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="How many processes.", show_default="1")] = None,
     sandbox: UseSandbox = False,
 ) -> None:
     """Serve OpenAI's API until stopped."""
     if find_spec("uvicorn") is None or find_spec("starlette") is None:
         raise ConfigurationError("the server is not installed. Install it with: pip install 'aigateway[server]'")
     if sandbox:
-        if workers > 1:
+        if workers is not None and workers > 1:
             raise RequestError("--sandbox runs with one worker. Leave --workers out.")
         refuse_both(config)
         run_async(lambda: _serve_sandbox(host, port))
         return
-    settings = settings_with_providers(config)
+    settings = with_workers(settings_with_providers(config), workers)
     listener = _listen(settings, host, port)
     configure_logging(settings)
-    if workers > 1:
-        _serve_many(config, settings, listener, workers)
+    if settings.server.workers > 1:
+        _serve_many(config, settings, listener)
     else:
         server = _server(settings)
         _announce(settings, listener)
@@ -69,23 +69,23 @@ async def _serve_sandbox(host: str | None, port: int | None) -> None:
     _leave(server)
 
 
-def _serve_many(config: Path | None, settings: Settings, listener: socket.socket, workers: int) -> None:
+def _serve_many(config: Path | None, settings: Settings, listener: socket.socket) -> None:
     from ._server import TOO_LONG
     from ._workers import Workers
 
     _app(settings)  # what is wrong is said here, once
     _announce(settings, listener)
-    patience = settings.server.drain + TOO_LONG + 5
-    raise typer.Exit(Workers(work, (config, listener), workers, patience=patience).run())
+    patience, workers = settings.server.drain + TOO_LONG + 5, settings.server.workers
+    raise typer.Exit(Workers(work, (config, workers, listener), workers, patience=patience).run())
 
 
-def work(config: Path | None, listener: socket.socket) -> None:
+def work(config: Path | None, workers: int, listener: socket.socket) -> None:
     """Serve in one worker process."""
     from ._workers import end_with_parent
 
     end_with_parent()
     try:
-        settings = load(config)
+        settings = with_workers(load(config), workers)
         configure_logging(settings)
         _server(settings).run(sockets=[listener])
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ import anyio
 import uvicorn
 
 from ..config import Settings
+from ._connection import Bounded, look_after
 from ._watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=Bounded,
                 access_log=False,  # ours says who and how long
                 log_config=None,
                 proxy_headers=False,
@@ -75,7 +77,9 @@ class Server(uvicorn.Server):
         """Look after the connections once a second, besides what uvicorn does."""
         self._watchdog.beat()
         if counter % 10 == 0:
-            self._unread.look(cast("Iterable[Connection]", self.server_state.connections), time.monotonic())
+            connections = self.server_state.connections
+            self._unread.look(cast("Iterable[Connection]", connections), time.monotonic())
+            look_after(connections, asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -35,7 +35,7 @@ class Workers:
     """
 
     def __init__(
-        self, work: Callable[..., None], arguments: tuple[Any, socket.socket], count: int, *, patience: float
+        self, work: Callable[..., None], arguments: tuple[Any, Any, socket.socket], count: int, *, patience: float
     ) -> None:
         self._work = work
         self._arguments = arguments

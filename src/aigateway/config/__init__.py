@@ -2,7 +2,8 @@
 
 from ._callers import CallerKey, TokenSettings
 from ._environment import VENDORS, apply_environment, apply_roots
-from ._load import FILE_NAME, as_sandbox, load, parse, read_dotenv, with_guard
+from ._load import FILE_NAME, as_sandbox, load, parse, read_dotenv, with_guard, with_workers
+from ._models import described
 from ._origin import Context
 from ._problems import unknown_setting
 from ._schema import json_schema
@@ -10,6 +11,6 @@ from ._settings import KeySettings, ProviderSettings, Settings
 
 __all__ = [
     "FILE_NAME", "VENDORS", "CallerKey", "Context", "KeySettings", "ProviderSettings", "Settings", "TokenSettings",
-    "apply_environment", "apply_roots", "as_sandbox", "json_schema", "load", "parse", "read_dotenv", "unknown_setting",
-    "with_guard",
+    "apply_environment", "apply_roots", "as_sandbox", "described", "json_schema", "load", "parse", "read_dotenv",
+    "unknown_setting", "with_guard", "with_workers",
 ]  # fmt: skip  # a list of names

@@ -18,7 +18,7 @@ from ._origin import Context
 from ._problems import explain, parse_toml
 from ._settings import FROM_ENVIRONMENT, GuardSettings, Settings
 
-__all__ = ["FILE_NAME", "as_sandbox", "find_file", "load", "parse", "read_dotenv", "with_guard"]
+__all__ = ["FILE_NAME", "as_sandbox", "find_file", "load", "parse", "read_dotenv", "with_guard", "with_workers"]
 
 FILE_NAME = "aigateway.toml"
 Source = str | Path | Mapping[str, Any] | None
@@ -64,6 +64,13 @@ def with_guard(settings: Settings, name: str) -> Settings:
     if any(guard.use == name for guard in settings.guards):
         return settings
     return settings.model_copy(update={"guards": [*settings.guards, GuardSettings(use=name)]})
+
+
+def with_workers(settings: Settings, workers: int | None) -> Settings:
+    """Say how many processes serve; None leaves it as it is configured."""
+    if workers is None:
+        return settings
+    return settings.model_copy(update={"server": settings.server.model_copy(update={"workers": workers})})
 
 
 def environment_settings(environ: Mapping[str, str]) -> Settings:

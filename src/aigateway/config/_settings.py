@@ -15,6 +15,7 @@ from ..errors import ConfigurationError
 from ..secrets import Secret
 from ._callers import CallerSettings
 from ._environment import VENDORS
+from ._models import ModelSettings
 from ._origin import Context
 from ._routes import RetrySettings, RouteSettings, TimeoutSettings
 from ._server import ServerSettings
@@ -115,6 +116,7 @@ class Settings(Table):
     unknown_models: Literal["refuse", "default"] = "refuse"
     fallback: str = ""
     providers: dict[str, ProviderSettings] = {}
+    models: dict[str, ModelSettings] = {}
     routes: dict[str, RouteSettings] = {}
     timeouts: TimeoutSettings = TimeoutSettings()
     retries: RetrySettings = RetrySettings()

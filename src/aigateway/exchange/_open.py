@@ -10,7 +10,7 @@ import anyio
 
 from ..catalogue import FREE
 from ..errors import Kind, ProviderError, RequestError, WireError
-from ..providers import LocalProvider, Provider
+from ..providers import LocalProvider, Provider, offered
 from ..secrets import Secret
 from ..transport import HTTPResponse, read_all, read_some
 from ..types import Call, ChatRequest, Chunk, HTTPRequest, Reply, Target, WireFailure, WireResponse
@@ -38,6 +38,8 @@ async def open_exchange(
     try:
         if call.partial:
             exchange.request = _guarded(lambda: _continuation(provider, call))
+        if exchange.request.operation != "chat":
+            exchange.request = offered(exchange.request, provider.operations, target)
         if is_local(provider):
             await _ask_local(exchange, provider, io)
         else:

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
 from ..errors import Kind, ProviderError, WireError
-from ..providers import StreamDecoder
+from ..providers import StreamDecoder, tell
 from ..transport import HTTPResponse, SSEDecoder
-from ..types import Chunk, Reply, Usage
+from ..types import Chunk, NativeChunk, NativeReply, Reply, Usage
 from ._failures import SAMPLE, from_bug
 
 __all__ = ["LocalSource", "Source", "WireSource", "chunks_of"]
@@ -145,11 +145,17 @@ class LocalSource:
         if not isinstance(chunk, Chunk):
             raise ProviderError(Kind.PROTOCOL_ERROR, f"a provider in this process streamed {type(chunk).__name__}")
         try:
+            if isinstance(chunk, NativeChunk):
+                self._choices[0] = bool(chunk.finish_reason) or self._choices.get(0, False)
+                return self._counted(chunk)
             for choice in chunk.body["choices"]:
                 index = choice.get("index", 0)
                 self._choices[index] = bool(choice.get("finish_reason")) or self._choices.get(index, False)
         except (KeyError, TypeError, AttributeError) as error:
             raise from_bug(error) from error
+        return self._counted(chunk)
+
+    def _counted(self, chunk: Chunk) -> list[Chunk]:
         self._usage = chunk.usage or self._usage
         return [chunk]
 
@@ -162,6 +168,8 @@ class LocalSource:
 
 def chunks_of(reply: Reply) -> list[Chunk]:
     """Tell a whole reply as a stream does: content, end, usage."""
+    if isinstance(reply, NativeReply):
+        return list(tell(reply))
     head: dict[str, Any] = {name: reply.body[name] for name in ("id", "created", "model") if name in reply.body}
     head["object"] = "chat.completion.chunk"
     content, ends = [], []

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
 
-from ..types import Call, Outcome
+from ..state import Mirror
+from ..types import Call, Clock, Outcome
 
-__all__ = ["Guard"]
+__all__ = ["Guard", "GuardOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class GuardOptions:
+    """Give a guard what it is made with.
+
+    `name` is what `use` says, `settings` its table over the record's defaults. `clock` and `random`
+    are the gateway's; nothing else tells time. `shared` is the place shared between processes,
+    where there is one; `workers` how many processes serve beside each other, this one included.
+    """
+
+    name: str
+    clock: Clock
+    random: Random
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    shared: Mirror | None = None
+    workers: int = 1
 
 
 class Guard(Protocol):
@@ -15,7 +36,9 @@ class Guard(Protocol):
     `enter` may raise Refusal, set `call.reply` to answer by itself, or just look. `leave` runs for
     every guard that was entered, in reverse order, shielded from cancellation and bounded in time;
     it may run in another task. A guard whose `leave` never awaits anything may say `instant = True`:
-    there is nothing to shield or bound then, and every call is spared the cost.
+    there is nothing to shield or bound then, and every call is spared the cost. One that holds
+    something open may have `async aclose()`, which runs when the gateway closes; a gateway that is
+    entered again uses it again.
     """
 
     instant: bool = False

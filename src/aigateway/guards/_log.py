@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from ..errors import ProviderError
 from ..types import Call, Decision, Outcome
+from ._guard import GuardOptions
 
 __all__ = ["LogGuard", "json_line"]
 
@@ -23,7 +24,7 @@ class LogGuard:
     instant = True
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> LogGuard:
+    def from_options(cls, options: GuardOptions) -> LogGuard:
         """Build it; it has no settings."""
         return cls()
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import anyio
 
-from ..types import Call, Outcome
+from ..types import Call, Chunk, Outcome
 from ._guard import Guard
 
-__all__ = ["GuardStack"]
+__all__ = ["GuardStack", "close_all", "tell"]
 
 # A guard that hangs while leaving must not hold an answer back for ever.
 LEAVING = 5.0
@@ -54,6 +54,31 @@ class GuardStack:
                 cancelled = error
         if cancelled is not None:
             raise cancelled
+
+
+def tell(call: Call, batch: Sequence[Chunk]) -> None:
+    """Let the listeners of a call see what reaches the caller; one that fails is not asked again."""
+    for listen in call.listeners:
+        try:
+            listen(batch)
+        except Exception:
+            logger.exception("a guard failed while listening")
+            call.listeners = tuple(other for other in call.listeners if other is not listen)
+
+
+async def close_all(guards: Sequence[Guard]) -> None:
+    """Close the guards that have something to close, each bounded in time; one that fails stops nobody."""
+    for guard in guards:
+        close = getattr(guard, "aclose", None)
+        if close is None:
+            continue
+        try:
+            with anyio.move_on_after(LEAVING, shield=True) as scope:
+                await close()
+            if scope.cancelled_caught:
+                logger.error("the guard %s took longer than %s s to close", type(guard).__name__, LEAVING)
+        except Exception:
+            logger.exception("the guard %s failed while closing", type(guard).__name__)
 
 
 async def _leave(guard: Guard, call: Call, outcome: Outcome) -> None:

@@ -29,7 +29,7 @@ def aigateway_providers() -> Iterator[ProviderRecord]:
 @hookimpl
 def aigateway_guards() -> Iterator[GuardRecord]:
     """Offer `log`."""
-    yield GuardRecord("log", LogGuard.from_settings, settings=LogGuard.SETTINGS)
+    yield GuardRecord("log", LogGuard.from_options, settings=LogGuard.SETTINGS)
 
 
 @hookimpl

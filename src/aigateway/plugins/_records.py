@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from ..callers import CallerStore
-    from ..guards import Guard
+    from ..guards import Guard, GuardOptions
     from ..keys import Rotation
     from ..providers import LocalProvider, Options, Provider
     from ..routing import Policy
@@ -50,10 +50,13 @@ class ProviderRecord:
 
 @dataclass(frozen=True, slots=True)
 class GuardRecord:
-    """Offer a guard; `settings` maps what its `[[guards]]` table may hold to the defaults."""
+    """Offer a guard; `settings` maps what its `[[guards]]` table may hold to the defaults.
+
+    The factory raises ConfigurationError for a value it cannot use.
+    """
 
     name: str
-    factory: Callable[[Mapping[str, Any]], Guard]
+    factory: Callable[[GuardOptions], Guard]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -176,13 +176,18 @@ STATUSES = {
 
 # What an error's type means where no status stands beside it: inside a success, in a stream.
 TYPES = {
+    "api_error": Kind.SERVER_ERROR,
     "authentication_error": Kind.AUTH,
+    "billing_error": Kind.INSUFFICIENT_FUNDS,
     "insufficient_quota": Kind.INSUFFICIENT_FUNDS,
     "invalid_request_error": Kind.BAD_REQUEST,
+    "not_found_error": Kind.MODEL_NOT_FOUND,
     "overloaded_error": Kind.OVERLOADED,
     "permission_error": Kind.PERMISSION,
     "rate_limit_error": Kind.RATE_LIMIT,
+    "request_too_large": Kind.REQUEST_TOO_LARGE,
     "service_unavailable_error": Kind.OVERLOADED,
+    "timeout_error": Kind.TIMEOUT,
 }
 
 

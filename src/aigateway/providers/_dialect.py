@@ -16,6 +16,7 @@ __all__ = ["Dialect"]
 class Dialect:
     """Describe one vendor. Durations are seconds.
 
+    `paths` lists what the vendor offers besides chat: the operation's name, and its path below `base_url`.
     `rename` maps our field names to the vendor's; `drop` and `message_drop` list fields it
     refuses; `roles` maps roles it does not know; `defaults` are sent unless the caller set them.
     `reasoning` names the field its answers carry thoughts in. `finish_failures` are finish
@@ -26,6 +27,7 @@ class Dialect:
 
     base_url: str
     path: str = "/chat/completions"
+    paths: Mapping[str, str] = field(default_factory=dict)
     auth_header: str = "authorization"
     auth_prefix: str = "Bearer "
     rename: Mapping[str, str] = field(default_factory=dict)

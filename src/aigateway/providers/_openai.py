@@ -16,10 +16,13 @@ from ..errors import ConfigurationError, Kind, ProviderError
 from ..secrets import Secret
 from ..types import ChatRequest, HTTPRequest, ModelInfo, Reply, Target, Usage, WireFailure, WireResponse
 from ._classify import Rule, classify, read_error
+from ._codec import Codec, Peer
 from ._decoder import ChatDecoder
 from ._dialect import Dialect
+from ._messages import MessagesCodec
 from ._models_file import load_models
-from ._provider import Options
+from ._provider import Options, StreamDecoder
+from ._responses import ResponsesCodec
 from ._shape import WITHHELD, check_finish, check_index, check_message, nonsense, read_object
 from ._usage import usage_of
 
@@ -39,10 +42,15 @@ COMMON_RULES = (
 )
 
 
+# What is spoken besides chat, to vendors whose dialect has a path for it.
+CODECS: Mapping[str, Codec] = {"responses": ResponsesCodec(), "messages": MessagesCodec()}
+
+
 class OpenAICompatible:
-    """Speak OpenAI's chat dialect to one vendor."""
+    """Speak OpenAI's chat dialect to one vendor, and what else its table has a path for."""
 
     dialect: ClassVar[Dialect]
+    codecs: ClassVar[Mapping[str, Codec]] = CODECS
     decoder_class: ClassVar[type[ChatDecoder]] = ChatDecoder
     settings: ClassVar[frozenset[str]] = frozenset()
     operations: frozenset[str] = frozenset({"chat"})
@@ -59,8 +67,10 @@ class OpenAICompatible:
             )
         self.base_url = base_url
         self.url = base_url + self.dialect.path
+        self.operations = frozenset({*self.operations, *self.dialect.paths})
         self._heads: dict[tuple[Secret, bool], dict[str, str | Secret]] = {}
         self._rules = (*self.dialect.errors, *COMMON_RULES)
+        self._peer = Peer(self.name, self.classify, self.refused)
 
     def models(self) -> Sequence[ModelInfo]:
         """List the models of the data file beside the plug-in's module."""
@@ -70,6 +80,8 @@ class OpenAICompatible:
 
     def encode(self, request: ChatRequest, key: Secret, target: Target) -> HTTPRequest:
         """Write a chat request; `notes` names what was renamed, clamped or dropped."""
+        if request.operation != "chat":
+            return self._encode_other(request, key, target)
         body = {"model": target.model, **self.dialect.defaults, **target.params, **request.body}
         body.update(request.extra.get(self.name, {}))
         # What was routed and allowed is what is sent: `extra` may add fields, not change these.
@@ -87,6 +99,18 @@ class OpenAICompatible:
         self.adapt(body, target, notes)
         headers = self._headers(key, request.stream)
         return HTTPRequest("POST", self.url, headers, to_json(body), list(dict.fromkeys(notes)))
+
+    def _encode_other(self, request: ChatRequest, key: Secret, target: Target) -> HTTPRequest:
+        """Write a request of another operation, in the dialect its path is for."""
+        notes: list[str] = []
+        codec = self.codecs[request.operation]
+        body = codec.encode(self._peer, request, target, notes)
+        headers = codec.headers(self._headers(key, request.stream), key)
+        return HTTPRequest("POST", self.address(request.operation), headers, to_json(body), notes)
+
+    def address(self, operation: str) -> str:
+        """Give the URL of an operation besides chat."""
+        return self.base_url + self.dialect.paths[operation]
 
     def adapt(self, body: dict[str, Any], target: Target, notes: list[str]) -> None:
         """Change a request body for this vendor beyond its table; the messages may be shared."""
@@ -152,8 +176,11 @@ class OpenAICompatible:
         if not 200 <= response.status < 300:
             raise self.classify(failure)
         body = read_object(response.body, "the answer")
-        if self.failed(body):
+        other = request.operation != "chat"
+        if self.refused(body) if other else self.failed(body):
             raise self.classify(WireFailure(response.status, response.headers, event=body, at=response.at))
+        if other:
+            return self.codecs[request.operation].decode(self._peer, request, body)
         for choice in body["choices"]:
             self._read_choice(choice)
         if not body["choices"]:
@@ -164,9 +191,13 @@ class OpenAICompatible:
             body.pop("usage", None)  # nobody is shown figures we do not believe
         return Reply(body, usage or Usage(), provider=self.name)
 
+    def refused(self, body: Mapping[str, Any]) -> bool:
+        """Tell whether a body, or an event, inside a 200 says that it is a failure; in every operation."""
+        return bool(body.get("error"))
+
     def failed(self, body: Mapping[str, Any]) -> bool:
-        """Tell whether a whole body inside a 200 is a failure."""
-        return bool(body.get("error")) or not isinstance(body.get("choices"), list)
+        """Tell whether a whole chat body inside a 200 is a failure."""
+        return self.refused(body) or not isinstance(body.get("choices"), list)
 
     def _read_choice(self, choice: object) -> None:
         if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
@@ -202,8 +233,10 @@ class OpenAICompatible:
         except (ValueError, KeyError, TypeError, IndexError):
             raise nonsense("the list of models makes no sense") from None
 
-    def decoder(self, request: ChatRequest) -> ChatDecoder:
+    def decoder(self, request: ChatRequest) -> StreamDecoder:
         """Start reading a stream."""
+        if request.operation != "chat":
+            return self.codecs[request.operation].decoder(self._peer, request)
         return self.decoder_class(self.dialect, self.classify)
 
     # -- failures ---------------------------------------------------------------------------

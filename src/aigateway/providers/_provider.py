@@ -47,6 +47,11 @@ class StreamDecoder(Protocol):
 class Provider(Protocol):
     """Encode requests, decode answers and classify failures of one vendor.
 
+    `operations` names what it is asked for. What is not in there never reaches it: a request in
+    another dialect (`responses`, `messages`) comes as the chat it means, embeddings and images go
+    elsewhere. What is in there comes with that `request.operation`, and the caller's own body in
+    `request.native`.
+
     Optional, for both kinds of provider: `continuation(request, text) -> ChatRequest | None`, the
     request that makes it go on after `text`.
     """

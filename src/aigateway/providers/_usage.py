@@ -8,7 +8,11 @@ from typing import Any
 
 from ..types import Usage
 
+<<<<<<< HEAD
 __all__ = ["read_usage", "usage_of"]
+=======
+__all__ = ["read_messages_usage", "read_responses_usage", "read_usage"]
+>>>>>>> main
 
 # More tokens than any answer has, and more dollars than any costs.
 MOST, DEAREST = 10**9, 10**4
@@ -54,11 +58,41 @@ def read_usage(value: object, *, images: int = 0, tier: str = "", charged: str =
     )
 
 
+<<<<<<< HEAD
 def _dollars(value: object) -> int | None:
     """Give picodollars; None for what cannot be a charge."""
     if type(value) not in (int, float) or not 0 <= value <= DEAREST:  # type: ignore[operator]  # a number by now
         return None
     return int(Decimal(repr(value)).scaleb(12).to_integral_value())
+=======
+def read_responses_usage(value: object) -> Usage | None:
+    """Read usage as the responses dialect (and OpenAI's images) names it (openai-python 3.3.1)."""
+    if not isinstance(value, dict):
+        return None
+    return read_usage(
+        {
+            "prompt_tokens": value.get("input_tokens"),
+            "completion_tokens": value.get("output_tokens"),
+            "prompt_tokens_details": value.get("input_tokens_details"),
+            "completion_tokens_details": value.get("output_tokens_details"),
+        }
+    )
+
+
+def read_messages_usage(value: object) -> Usage | None:
+    """Read usage as the messages dialect names it: what a cache read or took is not in `input_tokens` (anthropic)."""
+    if not isinstance(value, dict):
+        return None
+    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    plain, read, made = (_count(value.get(name)) for name in names)
+    if min(plain, read, made) < 0:
+        return None
+    details = {"cached_tokens": read, "cache_write_tokens": made}
+    completion = value.get("output_tokens")
+    return read_usage(
+        {"prompt_tokens": plain + read + made, "completion_tokens": completion, "prompt_tokens_details": details}
+    )
+>>>>>>> main
 
 
 def _count(value: object) -> int:

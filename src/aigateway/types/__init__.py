@@ -3,8 +3,10 @@
 from ._call import Call, Clock, Outcome
 from ._caller import ANYONE, IN_PROCESS, Caller
 from ._decision import Decision, Drop, Step, Trace
+from ._json import read_json, written
 from ._limits import Hedge, Recovery, Retries, Terms, Timeouts
 from ._models import ABILITIES, ModelInfo, Price
+from ._native import NOTHING, NativeChunk, NativeReply, Said
 from ._reply import Chunk, Reply
 from ._request import ChatRequest, messages_from
 from ._routing import Routing
@@ -13,8 +15,8 @@ from ._usage import Cost, Usage
 from ._wire import Event, HTTPRequest, WireFailure, WireResponse
 
 __all__ = [
-    "ABILITIES", "ANYONE", "IN_PROCESS", "Call", "Caller", "Candidate", "ChatRequest", "Chunk", "Clock", "Cost",
-    "Decision", "Drop", "Event", "Facts", "HTTPRequest", "Hedge", "ModelInfo", "Outcome", "Price", "Recovery",
-    "Reply", "Retries", "Routing", "Step", "Target", "Terms", "Timeouts", "Trace", "Usage", "WireFailure",
-    "WireResponse", "messages_from",
+    "ABILITIES", "ANYONE", "IN_PROCESS", "NOTHING", "Call", "Caller", "Candidate", "ChatRequest", "Chunk", "Clock",
+    "Cost", "Decision", "Drop", "Event", "Facts", "HTTPRequest", "Hedge", "ModelInfo", "NativeChunk", "NativeReply",
+    "Outcome", "Price", "Recovery", "Reply", "Retries", "Routing", "Said", "Step", "Target", "Terms", "Timeouts",
+    "Trace", "Usage", "WireFailure", "WireResponse", "messages_from", "read_json", "written",
 ]  # fmt: skip  # a list of names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal, NamedTuple, Protocol
@@ -12,7 +13,7 @@ from ..errors import GatewayError
 from ._caller import IN_PROCESS, Caller
 from ._decision import Trace
 from ._limits import Terms
-from ._reply import Reply
+from ._reply import Chunk, Reply
 from ._request import ChatRequest
 from ._usage import Usage
 
@@ -41,7 +42,10 @@ class Call:
 
     A guard that answers by itself (a cache) sets `reply`. `started` and `deadline` are on the
     gateway's monotonic clock. `partial` is text that has reached the caller already, from a
-    stream that broke: the answer goes on after it.
+    stream that broke: the answer goes on after it. `address` is the client's, as far as the way to
+    it can be trusted; empty in-process. `headers` is where a guard puts what the caller is told
+    beside the answer, a refusal included. A guard that wants to see a stream's chunks as they reach
+    the caller adds to `listeners` while it enters.
     """
 
     request: ChatRequest
@@ -54,6 +58,9 @@ class Call:
     reply: Reply | None = None
     terms: Terms = PLAIN
     partial: str = ""
+    address: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    listeners: tuple[Callable[[Sequence[Chunk]], None], ...] = ()
 
     @property
     def operation(self) -> str:
@@ -78,10 +85,14 @@ class Call:
 
 
 class Outcome(NamedTuple):
-    """How a call ended. `failed` never reached content; `interrupted` broke after it."""
+    """How a call ended. `failed` never reached content; `interrupted` broke after it.
+
+    `reply` is there where a whole answer was asked for and given.
+    """
 
     state: Literal["complete", "interrupted", "cancelled", "failed"]
     usage: Usage | None = None
     error: GatewayError | None = None
     seconds: float = 0.0
     first_content: float | None = None
+    reply: Reply | None = None

@@ -64,3 +64,8 @@ class ModelInfo:
     shutdown: date | None = None
     successor: str | None = None
     successor_params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_described(self) -> bool:
+        """Tell whether anything is known of it beside its name."""
+        return bool(self.window or self.abilities or self.prices or self.released or self.shutdown or self.successor)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
+from ._json import FORBIDDEN, read_json, refuse_forbidden, written
 from ._routing import Routing
 
 if TYPE_CHECKING:
@@ -16,23 +16,21 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatRequest", "messages_from"]
 
-# Fields that would change where a request goes, or with which key: the operator's business.
-FORBIDDEN = frozenset(
-    {"api_base", "api_key", "api_version", "base_url", "custom_llm_provider", "extra_body", "extra_headers"}
-    | {"extra_query", "headers", "http_client", "organization", "proxies", "proxy", "user_config"}
-    | {"vertex_credentials"}
-)
 # Our own fields: read here, never sent on.
 OWN = ("routing", "extra", "models")
 # What the request itself decides, whatever `extra` says of it.
 PINNED = frozenset({"messages", "model", "stream", "stream_options"})
+# Of a body in another dialect: what routing decides, for each target anew.
+ROUTED = frozenset({"model", "stream", *OWN})
 
 
 @dataclass(slots=True)
 class ChatRequest:
     """One chat request: `body` holds every field the vendor may see, unknown ones included.
 
-    `extra` maps a provider's name to fields only that provider gets.
+    `extra` maps a provider's name to fields only that provider gets. A request in another dialect is
+    a chat request with the dialect's name as `operation` and the caller's own fields in `native`: a
+    provider that speaks the dialect is sent those, every other the chat in `body`.
     """
 
     body: dict[str, Any]
@@ -41,46 +39,40 @@ class ChatRequest:
     wants_usage: bool = False
     routing: Routing = field(default_factory=Routing)
     extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    operation = "chat"
+    operation: str = "chat"
+    native: Mapping[str, Any] | None = None
 
     @classmethod
     def parse_json(cls, data: bytes) -> ChatRequest:
         """Read a JSON body. Raises RequestError that names the field and what it must be."""
-        from pydantic import ValidationError
-        from pydantic_core import from_json, to_json
-
-        try:
-            body = from_json(data, allow_inf_nan=False)
-            if b"Infinity" in to_json(body, inf_nan_mode="constants"):  # 1e999 parses; or it is a word in a text
-                _check_finite(body)
-            return cls._of(_adapter().validate_python(body))
-        except RequestError:
-            raise
-        except ValidationError as error:
-            raise _explain(error) from None
-        except ValueError as error:
-            raise RequestError(f"the body is not JSON: {error}. Send a JSON object.", code="invalid_json") from None
+        return cls._checked(read_json(data))
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> ChatRequest:
         """Read a mapping as `parse_json` reads a body; the caller's objects are left alone."""
-        from pydantic_core import PydanticSerializationError, to_json
+        return cls.parse_json(written(fields))
+
+    @classmethod
+    def translated(cls, operation: str, native: Mapping[str, Any], chat: dict[str, Any]) -> ChatRequest:
+        """Keep a request in another dialect beside the chat it means. Raises RequestError for either."""
+        refuse_forbidden(native)
+        request = cls._checked(chat)
+        request.operation = operation
+        request.native = {name: value for name, value in native.items() if name not in ROUTED and value is not None}
+        return request
+
+    @classmethod
+    def _checked(cls, body: object) -> ChatRequest:
+        from pydantic import ValidationError
 
         try:
-            data = to_json(fields, inf_nan_mode="constants")
-        except (PydanticSerializationError, ValueError, RecursionError):
-            raise RequestError("the request holds a value that is not JSON; send plain data") from None
-        return cls.parse_json(data)
+            return cls._of(_adapter().validate_python(body))
+        except ValidationError as error:
+            raise _explain(error) from None
 
     @classmethod
     def _of(cls, body: dict[str, Any]) -> ChatRequest:
-        if not FORBIDDEN.isdisjoint(body):
-            name = min(FORBIDDEN.intersection(body))
-            raise RequestError(
-                f"{name!r} would change where a request goes; only the operator's configuration may. Remove it.",
-                param=name,
-            )
+        refuse_forbidden(body)
         # A null says "not given" in every SDK; vendors differ on it, so it is not sent.
         if None in body.values():
             body = {name: value for name, value in body.items() if value is not None}
@@ -116,14 +108,6 @@ def messages_from(prompt: object) -> list[dict[str, Any]]:
     if isinstance(prompt, Sequence) and all(isinstance(message, Mapping) for message in prompt):
         return [dict(message) for message in prompt]
     raise RequestError("messages must be a string or a list of messages, each with a role", param="messages")
-
-
-def _check_finite(value: object) -> None:
-    """Refuse numbers no JSON can hold. Raises RequestError."""
-    if isinstance(value, float) and not isfinite(value):
-        raise RequestError("the request holds a number that is too large; send finite numbers", code="invalid_json")
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _check_finite(part)
 
 
 def _extra(value: object) -> Mapping[str, Mapping[str, Any]]:

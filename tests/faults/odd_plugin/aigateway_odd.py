@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from aigateway.guards import GuardOptions
 from aigateway.plugins import GuardRecord, ProviderRecord, hookimpl
 from aigateway.providers import Dialect, OpenAICompatible
 from aigateway.types import Call, ModelInfo, Outcome
@@ -26,7 +26,7 @@ class Sleepy:
 
     instant = False
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, options: GuardOptions) -> None:
         pass
 
     async def enter(self, call: Call) -> None:

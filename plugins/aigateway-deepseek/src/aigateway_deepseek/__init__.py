@@ -43,6 +43,8 @@ class DeepSeek(OpenAICompatible):
     decoder_class = DeepSeekDecoder
     dialect = Dialect(
         base_url="https://api.deepseek.com",  # api-docs.deepseek.com, quick_start
+        # api-docs.deepseek.com, guides/responses_api and quick_start (Anthropic's dialect).
+        paths={"responses": "/responses", "messages": "/anthropic/v1/messages"},
         rename={"max_completion_tokens": "max_tokens"},
         roles={"developer": "system"},  # user reports: `developer` is answered with 400
         message_drop=FOREIGN,
@@ -67,15 +69,19 @@ class DeepSeek(OpenAICompatible):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        base = self.url.removesuffix(self.dialect.path).removesuffix("/v1").removesuffix("/beta")
-        self._beta = f"{base}/beta{self.dialect.path}"
+        self._root = self.base_url.removesuffix("/v1").removesuffix("/beta")
+        self._beta = f"{self._root}/beta{self.dialect.path}"
 
     def encode(self, request: ChatRequest, key: Secret, target: Target) -> HTTPRequest:
         """Write a chat request; a prefix is known under the beta address only."""
         sent = super().encode(request, key, target)
-        if request.messages[-1].get("prefix") is True:
+        if request.operation == "chat" and request.messages[-1].get("prefix") is True:
             sent.url = self._beta
         return sent
+
+    def address(self, operation: str) -> str:
+        """Give the URL of an operation; they are beside the version, not below it."""
+        return self._root + self.dialect.paths[operation]
 
     def continuation(self, request: ChatRequest, text: str) -> ChatRequest | None:
         """Ask to go on after `text`, without more thinking; None where thinking was asked for."""

@@ -80,6 +80,7 @@ class Groq(OpenAICompatible):
 
     dialect = Dialect(
         base_url="https://api.groq.com/openai/v1",
+        paths={"responses": "/responses"},  # console.groq.com/docs/openai
         rename={"max_tokens": "max_completion_tokens"},  # deprecated (groq-python)
         drop=REFUSED | FOREIGN,
         roles={"developer": "system"},  # groq-python's message types know no developer

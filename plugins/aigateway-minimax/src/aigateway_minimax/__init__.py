@@ -36,6 +36,7 @@ class MiniMax(OpenAICompatible):
     settings = frozenset({"api", "region"})
     dialect = Dialect(
         base_url=REGIONS["global"],
+        paths={"messages": "/anthropic/v1/messages"},  # platform.minimax.io; vercel/ai, packages/minimax
         rename={"max_tokens": "max_completion_tokens"},
         drop=frozenset({"presence_penalty", "frequency_penalty", "logit_bias"}),
         message_drop=frozenset({"reasoning"}),  # other vendors' thoughts
@@ -57,9 +58,13 @@ class MiniMax(OpenAICompatible):
         drop_noise(reply.body, NOISE)
         return reply
 
-    def failed(self, body: Mapping[str, Any]) -> bool:
-        """Tell a failure inside a 200: `base_resp` says so, or there are no choices."""
-        return bool(base_code(body)) or super().failed(body)
+    def address(self, operation: str) -> str:
+        """Give the URL of an operation; other dialects are beside the version, not below it."""
+        return self.base_url.removesuffix("/v1") + self.dialect.paths[operation]
+
+    def refused(self, body: Mapping[str, Any]) -> bool:
+        """Tell a failure inside a 200: `base_resp` says so, too."""
+        return bool(base_code(body)) or super().refused(body)
 
     def fix_message(self, message: dict[str, Any]) -> None:
         """Take thoughts out of `reasoning_details` or of the text."""

@@ -64,6 +64,7 @@ class OpenAI(OpenAICompatible):
     # `max_tokens` gives 400 on o-series, GPT-5 and GPT-6 (vercel/ai); the new name works everywhere.
     dialect = Dialect(
         base_url="https://api.openai.com/v1",
+        paths={"responses": "/responses"},  # openai/openai-openapi
         rename={"max_tokens": "max_completion_tokens"},
         drop=FOREIGN,
         message_drop=frozenset({"reasoning", "reasoning_content", "reasoning_details"}),

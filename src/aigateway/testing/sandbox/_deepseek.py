@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ._messages import Messages
+from ._responses import Responses
 from ._server import Request
 from ._speech import Chat, Speech, pieces, speak, text_of
 from ._vendors import CREATED, DONE, Event, RefusalError, Response, StandIn, Stream, event, masked
@@ -40,6 +42,7 @@ class DeepSeek(StandIn):
     base_path = ""
     chat_paths = ("/chat/completions", "/v1/chat/completions", BETA)
     models_paths = ("/models", "/v1/models")
+    operations = {"/responses": Responses(reasons=True), "/anthropic/v1/messages": Messages()}  # noqa: RUF012  # as its base
     model_names = ("deepseek-flash", "deepseek-v4-pro")
     hidden_names = ("deepseek-v4-flash", "deepseek-v4-flash-vision-exp")  # accepted, not listed
     keep_alive = (BLANK, COMMENT)

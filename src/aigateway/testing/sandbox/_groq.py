@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ._openai import PARAMETERS
+from ._responses import Responses
 from ._server import Request
 from ._speech import Chat, Speech, speak
 from ._vendors import CREATED, DONE, Event, RefusalError, Response, StandIn, Stream, duration, event
@@ -73,6 +74,7 @@ class Groq(StandIn):
     error_event = "error"
     chat_paths = ("/openai/v1/chat/completions",)
     models_paths = ("/openai/v1/models",)
+    operations = {"/openai/v1/responses": Responses()}  # noqa: RUF012  # a ClassVar of its base
     model_names = (
         "openai/gpt-oss-120b",
         "openai/gpt-oss-20b",

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from ._messages import Messages
 from ._server import Request
 from ._speech import Chat, Speech, pieces, speak
 from ._vendors import CREATED, DONE, Event, RefusalError, Response, StandIn, Stream, event
@@ -63,6 +64,7 @@ class MiniMax(StandIn):
     json_type = "application/json; charset=utf-8"
     chat_paths = ("/v1/chat/completions", V2)
     models_paths = ("/v1/models",)
+    operations = {"/anthropic/v1/messages": Messages()}  # noqa: RUF012  # a ClassVar of its base
     model_names = (
         "MiniMax-M3",
         "MiniMax-M3.1-Flash",

@@ -90,6 +90,7 @@ class Vendor:
             answer = self._failure(fault, request, delivery.seen.body) or self._stand_in.answer(request)
         except RefusalError as refusal:
             answer = refusal.response
+        answer = self._stand_in.dressed(answer, request.path)
         blank, comment = self._stand_in.keep_alive
         if isinstance(answer, Stream):
             await delivery.stream(answer, comment)
@@ -105,7 +106,7 @@ class Vendor:
             case "rate_limit":
                 return self._stand_in.rate_limited(fault.seconds, model)
             case "error" if fault.number == 200 or fault.number >= 1000:
-                return self._stand_in.failing_inside(fault.number, model, stream=stream)
+                return self._stand_in.failing_there(fault.number, model, request.path, stream=stream)
             case "error":
                 return self._stand_in.failing(fault.number, model)
             case "auth":

@@ -12,12 +12,15 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic_core import to_json
 
 from ._server import Request
 from ._speech import Chat
+
+if TYPE_CHECKING:
+    from ._operations import Operation
 
 __all__ = [
     "CREATED",
@@ -82,6 +85,7 @@ class StandIn(ABC):
     chat_paths: ClassVar[tuple[str, ...]]
     models_paths: ClassVar[tuple[str, ...]]
     model_names: ClassVar[tuple[str, ...]]
+    operations: ClassVar[Mapping[str, Operation]] = {}  # what else it answers: path -> operation
     keep_alive: ClassVar[tuple[bytes, bytes]] = (b"", b"")  # sent while a whole answer, a stream makes us wait
     json_type: ClassVar[str] = "application/json"
     error_event: ClassVar[str] = ""  # the name of an error's event, if it has one
@@ -100,7 +104,10 @@ class StandIn(ABC):
         self.check_key(request)
         if request.method == "GET":
             return self.models()
+        operation = self.operations.get(request.path)
         try:
+            if operation is not None:
+                return operation.answer(self, request)
             chat = Chat.read(request.path, request.body)
             self.check(chat)
         except ValueError as error:
@@ -109,11 +116,27 @@ class StandIn(ABC):
 
     def routes(self) -> dict[str, tuple[str, ...]]:
         """Give the methods of every path."""
-        return {**dict.fromkeys(self.chat_paths, ("POST",)), **dict.fromkeys(self.models_paths, ("GET",))}
+        posts = dict.fromkeys((*self.chat_paths, *self.operations), ("POST",))
+        return {**posts, **dict.fromkeys(self.models_paths, ("GET",))}
+
+    def dressed(self, answer: Response | Stream, path: str) -> Response | Stream:
+        """Give a failure as it looks under a path."""
+        operation = self.operations.get(path)
+        failed = isinstance(answer, Response) and answer.status != 200
+        return operation.dressed(answer) if failed and operation is not None else answer  # type: ignore[arg-type]  # a Response
+
+    def failing_there(self, code: int, model: str, path: str, *, stream: bool) -> Response:
+        """Fail inside a 200, in the dialect of a path."""
+        operation = self.operations.get(path)
+        if operation is None:
+            return self.failing_inside(code, model, stream=stream)
+        return operation.inside(self, self.failing_inside(code, model, stream=False), stream=stream)
 
     def check_key(self, request: Request) -> None:
         """Refuse a missing or wrong key."""
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if request.path.endswith("/messages") and "x-api-key" in request.headers:  # as Anthropic's clients send it
+            scheme, key = "bearer", request.headers["x-api-key"]
         if scheme.lower() != "bearer" or not key:
             raise RefusalError(self.unauthorized(""))
         if not hmac.compare_digest(key.strip().encode(), self._key.encode()):

@@ -1,0 +1,202 @@
+"""Clients that send too much, too slowly, or what is no request: bounded at the connection, others unharmed."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+
+from aigateway import Gateway
+from aigateway.asgi import create_app
+from aigateway.cli import _connection
+from aigateway.cli._connection import Bounded, Patience
+from aigateway.cli._server import Server
+
+from .test_client_leaves import until
+
+QUICK = Patience(head_within=0.6, body_within=0.6, rate=1_000_000, refused=0.3)
+CHAT = b'{"messages":[{"role":"user","content":"hi"}]}'
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+Connect = Callable[[], socket.socket]
+
+
+@contextmanager
+def served() -> Iterator[tuple[Connect, Server]]:
+    gateway = Gateway.from_config(
+        {"default_model": "echo", "providers": {"echo": {}}, "server": {"log_requests": False, "drain": 0.1}}
+    )
+    server = Server(create_app(gateway, close=True), gateway.settings)
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
+        thread.start()
+        try:
+            until(lambda: server.started or not thread.is_alive(), 20)
+            yield lambda: socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=20), server
+        finally:
+            server.should_exit = True
+            thread.join(20)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Connect]:
+    with served() as (connect, _):
+        yield connect
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bounded, "patience", QUICK)
+
+
+def answer(client: socket.socket) -> tuple[int, str, bytes]:
+    """Read to the end of the connection; give the last answer's status and error code, and everything."""
+    read = b""
+    with client:
+        try:
+            while data := client.recv(65536):
+                read += data
+        except ConnectionResetError:
+            pass
+    if not read:
+        return 0, "", b""
+    head, _, body = read.rpartition(b"\r\n\r\n")
+    status = int(head.rpartition(b"HTTP/1.1 ")[2].split()[0])
+    return status, (json.loads(body).get("error") or {}).get("code", "") if body else "", read
+
+
+def test_a_head_that_is_too_large(server: Connect) -> None:
+    """Many small fields, one large one, a long path, a field without an end: 431, and the connection is closed."""
+    filler = b"x" * 70_000
+    many = b"".join(b"x-%d: %s\r\n" % (n, b"y" * 90) for n in range(800))
+    for head in (
+        HEAD + many + b"\r\n",
+        HEAD + b"x-long: " + filler + b"\r\n\r\n",
+        b"GET /" + filler + b" HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        HEAD + b"x-endless: " + filler,
+    ):
+        client = server()
+        client.sendall(head)
+        assert (431, "head_too_large") == answer(client)[:2], head[:60]
+
+
+def test_a_large_head_that_is_not_too_large(server: Connect) -> None:
+    """60 KiB of fields pass, also one after the other on one connection."""
+    fields = b"".join(b"x-%d: %s\r\n" % (n, b"y" * 90) for n in range(500))
+    client = server()
+    for last in (b"keep-alive", b"close"):
+        client.sendall(HEAD + fields + b"connection: %s\r\ncontent-length: %d\r\n\r\n" % (last, len(CHAT)) + CHAT)
+
+    assert 2 == answer(client)[2].count(b"HTTP/1.1 200")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_slow_head() -> None:
+    """A head that trickles is refused with 408 when its time is up; a connection that says nothing is closed."""
+    with served() as (connect, _):
+        slow, silent = connect(), connect()
+        for byte in HEAD[:12]:
+            slow.sendall(bytes([byte]))
+        began = time.monotonic()
+
+        assert (408, "request_timeout") == answer(slow)[:2]
+        assert (0, "", b"") == answer(silent)
+        assert time.monotonic() - began < 15
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_slow_body() -> None:
+    """A body that trickles is refused with 408; the request's place is free again."""
+    with served() as (connect, server):
+        client = connect()
+        client.sendall(HEAD + b"content-length: 1000\r\n\r\n{")
+
+        assert (408, "request_timeout") == answer(client)[:2]
+        until(lambda: not server.server_state.tasks, 10)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_body_nobody_wants() -> None:
+    """Who goes on sending what has been refused is cut off."""
+    with served() as (connect, server):
+        client = connect()
+        client.sendall(HEAD + b"content-length: 11000000\r\n\r\n")
+        until(lambda: b"413" in client.recv(65536, socket.MSG_PEEK), 10)
+        client.settimeout(0.2)
+
+        def is_cut() -> bool:
+            try:
+                client.sendall(b"x" * 1000)
+            except OSError:
+                return True
+            return not server.server_state.connections
+
+        until(is_cut, 15)
+        client.close()
+
+
+def test_five_hundred_slow_ones(server: Connect) -> None:
+    """While 500 connections trickle, others are answered."""
+    slow = [server() for _ in range(500)]
+    for client in slow:
+        client.sendall(HEAD[:20])
+    port = slow[0].getpeername()[1]
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+        replies = [client.post("/v1/chat/completions", content=CHAT).status_code for _ in range(20)]
+    for each in slow:
+        each.close()
+
+    assert [200] * 20 == replies
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        HEAD + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
+        HEAD + b"content-length: -1\r\n\r\n",
+        HEAD + b"content-length: 0x5\r\n\r\nhello",
+        HEAD + b"transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        HEAD + b"x-folded: a\r\n b\r\ncontent-length: 0\r\n\r\n",
+        HEAD + b"x-nul: a\x00b\r\n\r\n",
+        HEAD + b"x-\xc3\xa4: a\r\n\r\n",
+        HEAD + b"x name: a\r\n\r\n",
+        HEAD + b"content-length : 5\r\n\r\nhello",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"CONNECT vendor.example:443 HTTP/1.1\r\nhost: vendor.example\r\n\r\n",
+    ],
+    ids=lambda bad: repr(bad.removeprefix(HEAD)[:40]),
+)
+def test_what_is_no_request(server: Connect, bad: bytes) -> None:
+    """What could be read in two ways is refused, in the envelope of errors; it is never answered as two requests."""
+    client = server()
+    client.sendall(bad)
+    client.shutdown(socket.SHUT_WR)
+    status, _, read = answer(client)
+
+    assert status in {0, 400, 404, 405, 501}, read
+    assert 1 >= len(re.findall(rb"(?m)^HTTP/1\.1 \d", read))
+    assert b"HTTP/1.1 200" not in read
+
+
+def test_garbage_after_a_request_does_not_enter_its_answer(server: Connect) -> None:
+    """What follows on the connection of a stream that is under way never stands in the middle of it."""
+    body = CHAT[:-1] + b',"stream":true}'
+    client = server()
+    client.sendall(HEAD + b"content-length: %d\r\n\r\n" % len(body) + body + b"\x00\x01 nonsense\r\n\r\n")
+    read = answer(client)[2]
+
+    assert b"invalid_http" not in read.partition(b"data: ")[2].partition(b"[DONE]")[0]
+
+
+def test_the_limits_are_what_is_said() -> None:
+    """The words a client is told name the bound that is kept."""
+    assert str(_connection.PATIENCE.head) in _connection.SAID[431][0]
