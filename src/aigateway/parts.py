@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-<<<<<<< HEAD
-from dataclasses import dataclass
-=======
-from dataclasses import dataclass, field, replace
->>>>>>> main
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -73,14 +69,9 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     # The order of the configuration needs no policy, and nothing worked out for one.
     routes = [name for name, route in settings.routes.items() if route.policy != "priority"]
     policies = {name: _policy(settings, registry, name, random) for name in routes}
-<<<<<<< HEAD
     estimator = Estimator()
     meter = Meter(catalogue, estimator, clock)
-    mirror = _mirror(settings, registry)
     return Parts(providers, rings, catalogue, names, guards, drains, policies, estimator, meter, mirror)
-=======
-    return Parts(providers, rings, catalogue, names, guards, drains, policies, mirror)
->>>>>>> main
 
 
 def _catalogue(settings: Settings, providers: Mapping[str, Provider | LocalProvider]) -> Catalogue:

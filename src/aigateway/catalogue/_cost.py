@@ -91,7 +91,10 @@ def windows(words: str) -> tuple[tuple[int, int], ...]:
     if found is None or found[1] not in DAYS or (found[2] or found[1]) not in DAYS:
         return ()
     first, last = found[1], found[2] or found[1]
-    if any(int(hour) * 60 + int(minute) > DAY or int(minute) > 59 for hour, minute in (found.group(3, 4), found.group(5, 6))):
+    if any(
+        int(hour) * 60 + int(minute) > DAY or int(minute) > 59
+        for hour, minute in (found.group(3, 4), found.group(5, 6))
+    ):
         return ()
     start, end = int(found[3]) * 60 + int(found[4]), int(found[5]) * 60 + int(found[6])
     days = [(DAYS.index(first) + n) % 7 for n in range((DAYS.index(last) - DAYS.index(first)) % 7 + 1)]

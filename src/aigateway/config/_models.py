@@ -88,7 +88,7 @@ Day = Annotated[date, BeforeValidator(_as_day)]
 class PriceSettings(Table):
     """One row of prices, in US dollars per million tokens (per image for `per_image`)."""
 
-    since: Day = ALWAYS
+    since: Day | None = None
     until: Day | None = None
     input: Dollars = None
     output: Dollars = None
@@ -107,14 +107,15 @@ class PriceSettings(Table):
     def _says_something(self) -> Self:
         if all(getattr(self, bucket) is None for bucket in BUCKETS):
             raise ValueError(f"states no price; give {', '.join(BUCKETS)}, or leave the row out")
-        if self.until is not None and self.until <= self.since:
+        if self.until is not None and self.until <= (self.since or ALWAYS):
             raise ValueError("ends (`until`) before it begins (`since`)")
         return self
 
     def build(self) -> Price:
         """Give the row."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return Price(**{**fields, "hours": tuple(self.hours), "not_on": tuple(self.not_on)})
+        fields |= {"since": self.since or ALWAYS, "hours": tuple(self.hours), "not_on": tuple(self.not_on)}
+        return Price(**fields)
 
     def overlaps(self, other: PriceSettings) -> bool:
         """Tell whether there are calls for which nothing says which of two rows counts."""
@@ -126,6 +127,16 @@ class PriceSettings(Table):
         return any(start < end and begin < stop for start, stop in ours for begin, end in theirs)
 
 
+def _one_price_for_a_call(rows: list[PriceSettings]) -> list[PriceSettings]:
+    for (first, one), (second, other) in combinations(enumerate(rows, 1), 2):
+        if one.overlaps(other):
+            raise ValueError(
+                f"rows {first} and {second} hold for the same calls from the same day on. "
+                "Leave one out, or give it another since, hours, above_tokens or tier"
+            )
+    return rows
+
+
 class ModelSettings(Table):
     """What to know of one model; what is not given is what its plug-in says."""
 
@@ -133,21 +144,11 @@ class ModelSettings(Table):
     window: Annotated[int, Field(ge=1, le=10**9)] | None = None
     max_output: Annotated[int, Field(ge=1, le=10**9)] | None = None
     abilities: list[Annotated[str, AfterValidator(_an_ability)]] | None = None
-    prices: list[PriceSettings] | None = None
+    prices: Annotated[list[PriceSettings], AfterValidator(_one_price_for_a_call)] | None = None
     released: Day | None = None
     shutdown: Day | None = None
     successor: str | None = None
     params: dict[str, Any] | None = None
-
-    @model_validator(mode="after")
-    def _one_price_for_a_call(self) -> Self:
-        for (first, one), (second, other) in combinations(enumerate(self.prices or (), 1), 2):
-            if one.overlaps(other):
-                raise ValueError(
-                    f"rows {first} and {second} of its prices hold for the same calls from the same day on. "
-                    "Leave one out, or give it another since, hours, above_tokens or tier"
-                )
-        return self
 
     def over(self, base: ModelInfo) -> ModelInfo:
         """Lay what is given over `base`."""

@@ -17,7 +17,7 @@ import anyio
 from ..errors import GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
 from ..guards import tell
 from ..secrets import Secret
-from ..types import Call, Chunk, Decision, NativeChunk, Outcome, Reply, Step, Target, Timeouts, Usage
+from ..types import Call, Chunk, Decision, Outcome, Reply, Step, Target, Timeouts, Usage
 from ._failures import BROKE, from_wire, placed
 from ._io import IO
 from ._pieces import is_text, said_in, said_in_reply, without_role
@@ -362,11 +362,7 @@ class Exchange:
         if self.reply is not None and usage is not None:
             self.reply.usage = usage
         if self.complete and not self.lost:
-<<<<<<< HEAD
-            return Outcome("complete", usage, None, seconds, self.first_content)
-=======
-            return Outcome("complete", self.usage, None, seconds, self.first_content, self.reply)
->>>>>>> main
+            return Outcome("complete", usage, None, seconds, self.first_content, self.reply)
         if self._error is not None:
             return Outcome("interrupted", usage, self._interrupted(self._error), seconds, self.first_content)
         return Outcome("cancelled", usage, error, seconds, self.first_content)
@@ -386,30 +382,3 @@ class Exchange:
             usage=outcome.usage,
             cost=self.bill.cost(outcome.usage),
         )
-<<<<<<< HEAD
-=======
-
-
-def _without_role(chunk: Chunk) -> Chunk | None:
-    """Take the role out of an answer that goes on: clients add the pieces up. None when nothing else was in it."""
-    choices = chunk.body["choices"]
-    if not any("role" in (choice.get("delta") or ()) for choice in choices):
-        return chunk
-    kept = [
-        {**choice, "delta": {name: value for name, value in choice["delta"].items() if name != "role"}}
-        for choice in choices
-        if choice.get("delta")
-    ]
-    without = Chunk({**chunk.body, "choices": kept}, usage=chunk.usage)
-    return without if without.has_content or without.usage is not None else None
-
-
-def _is_text(chunk: Chunk) -> bool:
-    """Tell whether a chunk holds nothing that could not be gone on from; other dialects always hold more."""
-    return not isinstance(chunk, NativeChunk) and all(
-        choice.get("index", 0) == 0
-        and not choice.get("finish_reason")  # what has ended is not gone on with
-        and not any((choice.get("delta") or {}).get(name) for name in NOT_TEXT)
-        for choice in chunk.body["choices"]
-    )
->>>>>>> main

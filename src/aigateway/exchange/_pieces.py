@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..types import Chunk, Reply
+from ..types import Chunk, NativeChunk, NativeReply, Reply
 
 __all__ = ["is_text", "said_in", "said_in_reply", "without_role"]
 
@@ -14,11 +14,15 @@ SPOKEN = ("content", "reasoning_content", "refusal")
 
 def said_in(chunk: Chunk) -> int:
     """Count the bytes of text, reasoning and calls a chunk brings."""
+    if isinstance(chunk, NativeChunk):
+        return _bytes(chunk.text) + _bytes(chunk.reasoning)
     return sum(_said(choice.get("delta")) for choice in chunk.body["choices"])
 
 
 def said_in_reply(reply: Reply) -> int:
     """Count the same of a whole answer."""
+    if isinstance(reply, NativeReply):
+        return _bytes(reply.text) + _bytes(reply.reasoning)
     return sum(_said(choice.get("message")) for choice in reply.body.get("choices") or ())
 
 
@@ -54,8 +58,8 @@ def without_role(chunk: Chunk) -> Chunk | None:
 
 
 def is_text(chunk: Chunk) -> bool:
-    """Tell whether a chunk holds nothing that could not be gone on from."""
-    return all(
+    """Tell whether a chunk holds nothing that could not be gone on from; other dialects always hold more."""
+    return not isinstance(chunk, NativeChunk) and all(
         choice.get("index", 0) == 0
         and not choice.get("finish_reason")  # what has ended is not gone on with
         and not any((choice.get("delta") or {}).get(name) for name in NOT_TEXT)

@@ -8,11 +8,7 @@ from typing import Any
 
 from ..types import Usage
 
-<<<<<<< HEAD
-__all__ = ["read_usage", "usage_of"]
-=======
-__all__ = ["read_messages_usage", "read_responses_usage", "read_usage"]
->>>>>>> main
+__all__ = ["read_messages_usage", "read_responses_usage", "read_usage", "usage_of"]
 
 # More tokens than any answer has, and more dollars than any costs.
 MOST, DEAREST = 10**9, 10**4
@@ -27,7 +23,7 @@ def usage_of(body: Mapping[str, Any], charged: str = "") -> Usage | None:
 
 
 def read_usage(value: object, *, images: int = 0, tier: str = "", charged: str = "") -> Usage | None:
-    """Read OpenAI's usage object, of chat, responses or images, and its dialects.
+    """Read OpenAI's usage object and its dialects.
 
     None for a missing, empty, zero or impossible one (early MiniMax chunks carry zeros; a negative
     or textual count is a lie), so the caller keeps what it had. `images` were made: what was put
@@ -35,12 +31,10 @@ def read_usage(value: object, *, images: int = 0, tier: str = "", charged: str =
     """
     if not isinstance(value, dict):
         return None
-    prompt = _count(value.get("prompt_tokens", value.get("input_tokens")))
-    completion = _count(value.get("completion_tokens", value.get("output_tokens")))
+    prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
     if prompt < 0 or completion < 0 or not (prompt or completion):
         return None
-    details = _object(value, "prompt_tokens_details") or _object(value, "input_tokens_details")
-    parts = _object(value, "completion_tokens_details") or _object(value, "output_tokens_details")
+    details, parts = _object(value, "prompt_tokens_details"), _object(value, "completion_tokens_details")
     cached = _part(details.get("cached_tokens"), prompt) or _part(value.get("prompt_cache_hit_tokens"), prompt)
     written = _part(details.get("cache_write_tokens"), prompt - cached)
     return Usage(
@@ -58,14 +52,14 @@ def read_usage(value: object, *, images: int = 0, tier: str = "", charged: str =
     )
 
 
-<<<<<<< HEAD
 def _dollars(value: object) -> int | None:
     """Give picodollars; None for what cannot be a charge."""
     if type(value) not in (int, float) or not 0 <= value <= DEAREST:  # type: ignore[operator]  # a number by now
         return None
     return int(Decimal(repr(value)).scaleb(12).to_integral_value())
-=======
-def read_responses_usage(value: object) -> Usage | None:
+
+
+def read_responses_usage(value: object, *, images: int = 0, tier: str = "") -> Usage | None:
     """Read usage as the responses dialect (and OpenAI's images) names it (openai-python 3.3.1)."""
     if not isinstance(value, dict):
         return None
@@ -75,7 +69,9 @@ def read_responses_usage(value: object) -> Usage | None:
             "completion_tokens": value.get("output_tokens"),
             "prompt_tokens_details": value.get("input_tokens_details"),
             "completion_tokens_details": value.get("output_tokens_details"),
-        }
+        },
+        images=images,
+        tier=tier,
     )
 
 
@@ -92,7 +88,6 @@ def read_messages_usage(value: object) -> Usage | None:
     return read_usage(
         {"prompt_tokens": plain + read + made, "completion_tokens": completion, "prompt_tokens_details": details}
     )
->>>>>>> main
 
 
 def _count(value: object) -> int:

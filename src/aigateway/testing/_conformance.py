@@ -22,11 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..errors import ProviderError
 from ..providers import Options, Provider
 from ..secrets import Secret
-<<<<<<< HEAD
-from ..types import ABILITIES, ChatRequest, Event, HTTPRequest, Target, WireFailure, WireResponse
-=======
-from ..types import ChatRequest, Event, HTTPRequest, NativeChunk, Target, WireFailure, WireResponse
->>>>>>> main
+from ..types import ABILITIES, ChatRequest, Event, HTTPRequest, NativeChunk, Target, WireFailure, WireResponse
 from ._fixtures import Fixture, load_fixtures, mismatches, play
 
 if TYPE_CHECKING:
