@@ -357,8 +357,8 @@ def _is_duration(value: object) -> bool:
 
 def _check_cap(request: ChatRequest, cap: int) -> None:
     """Hold the cap, for the fields of single providers too. Raises RequestError."""
-    for fields in (request.body, *request.extra.values()):
-        for name in ("max_tokens", "max_completion_tokens"):
+    for fields in (request.native or {}, request.body, *request.extra.values()):
+        for name in ("max_output_tokens", "max_tokens", "max_completion_tokens"):
             asked = fields.get(name, 0)
             if isinstance(asked, int | float) and asked > cap:
                 raise RequestError(f"{name!r} is above this gateway's cap of {cap}. Ask for {cap} or less.", param=name)

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from .catalogue import cost_of, expected_usage
+from .errors import RequestError
 from .parts import Parts
+from .providers import speaks
 from .routing import Resolved
 from .state import Memory
-from .types import Call, Candidate, Clock, Cost, Target, Terms, Usage
+from .types import Call, Candidate, Clock, Cost, Drop, Target, Terms, Usage
 
 __all__ = ["Plan"]
 
@@ -37,15 +39,18 @@ class Plan:
     def candidates(self, call: Call) -> Sequence[Candidate]:
         """Order the targets of each route by its policy, the routes as the name stands for them."""
         ordered: list[Candidate] = []
-        for route, targets in self.resolve(call).groups:
+        for route, all_targets in self.resolve(call).groups:
+            targets = [target for target in all_targets if self._can(call, target)]
             policy = self.parts.policies.get(route)
-            if policy is None or len(targets) == 1:
+            if policy is None or len(targets) <= 1:
                 ordered += (Candidate(t, self.parts.catalogue.info(t.provider, t.model)) for t in targets)
                 continue
             candidates = [self.candidate(target) for target in targets]
             if getattr(policy, "needs_cost", False):
                 candidates = [self._priced(candidate, call) for candidate in candidates]
             ordered += policy.order(call, candidates)
+        if call.request.needs is not None and not ordered:
+            raise self._nobody(call.request.needs, call.request.operation)
         call.trace.candidates += (str(candidate.target) for candidate in ordered)
         return ordered
 
@@ -62,6 +67,20 @@ class Plan:
     def price(self, target: Target, usage: Usage | None) -> Cost:
         """Price what was used at a target, now."""
         return cost_of(usage, self.parts.catalogue.info(target.provider, target.model), self._clock.wall())
+
+    def _can(self, call: Call, target: Target) -> bool:
+        """Tell whether a target can be asked what chat cannot say, if that is asked; note one that cannot."""
+        request = call.request
+        if request.needs is None or speaks(request, self.parts.providers[target.provider].operations, target):
+            return True
+        call.trace.dropped.append(Drop(str(target), "dialect", f"it is asked as chat: {request.needs.message}"))
+        return False
+
+    def _nobody(self, needs: RequestError, operation: str) -> RequestError:
+        """Say that no target can be asked, and which providers could."""
+        able = sorted(name for name, provider in self.parts.providers.items() if operation in provider.operations)
+        who = f"Ask a model of {', '.join(able)}, or leave it out." if able else "No provider here does; leave it out."
+        return RequestError(f"{needs.message} None of those asked does. {who}", param=needs.param, code=needs.code)
 
     def _priced(self, candidate: Candidate, call: Call) -> Candidate:
         """Estimate what a request will cost at a target."""

@@ -33,9 +33,12 @@ WHO = {
     "admin": (("authorization", f"Bearer {ADMIN}"),),
     "root": (("admin-secret", ROOT),),
 }
+# What is sent instead of a chat; null says "not given".
+SENT = {"/v1/responses": {"input": "hi", "messages": None}}
 # none, unknown, caller, admin, root
 MATRIX = {
     "POST /v1/chat/completions": (401, 401, 200, 200, 401),
+    "POST /v1/responses": (401, 401, 200, 200, 401),
     "GET /v1/models": (401, 401, 200, 200, 401),
     "GET /v1/models/a/echo": (401, 401, 200, 200, 401),
     "GET /": (200, 200, 200, 200, 200),
@@ -59,7 +62,8 @@ def test_everybody_at_every_route() -> None:
     for name, expected in MATRIX.items():
         method, path = name.split(" ")
         for spelled in {path, path.removeprefix("/v1")}:
-            found = tuple(world.ask(*headers, path=spelled, method=method).status for headers in WHO.values())
+            asks = [world.ask(*headers, path=spelled, method=method, body=SENT.get(path)) for headers in WHO.values()]
+            found = tuple(answer.status for answer in asks)
             assert expected == found, f"{method} {spelled}"
     described = {
         f"{row.methods.split()[0]} {row.path.replace('{id:path}', 'a/echo').replace('{name}', 'swagger-ui.css')}"

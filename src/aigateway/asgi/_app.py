@@ -26,6 +26,7 @@ from ._incoming import ASGIApp, ClientGone, Incoming, Receive, Scope, Send
 from ._openapi import describe
 from ._operator import ClearRests, CurrentKey, Keys, ReloadKeys
 from ._pages import Asset, Docs, OpenAPI, Redoc
+from ._responses import CreateResponse
 from ._running import Running, ShuttingDown
 from ._who import Inside, Seen, Who
 
@@ -52,6 +53,7 @@ class Entry(NamedTuple):
 # `docs` is public with `server.debug`, else the operators'.
 ROUTES: Sequence[Entry] = (
     Entry("POST", "/v1/chat/completions", Chat, "chat"),
+    Entry("POST", "/v1/responses", CreateResponse, "chat"),
     Entry("GET HEAD", "/v1/models", Models, "caller"),
     Entry("GET HEAD", "/v1/models/{id:path}", OneModel, "caller"),
     Entry("GET HEAD", "/", Welcome, "public"),

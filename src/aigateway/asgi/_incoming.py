@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from ..errors import GatewayError, NoAnswer, RequestError
 from ..types import ANYONE, Caller
 
-__all__ = ["ASGIApp", "ClientGone", "ClientStuck", "Incoming", "Receive", "Scope", "Send"]
+__all__ = ["ASGIApp", "ClientGone", "ClientStuck", "Incoming", "Receive", "Scope", "Send", "error_body"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -52,12 +52,13 @@ class Incoming:
     `sends` is odd while a message is on its way out. `ended` says in a word how the answer ended,
     `reason` why its work was cancelled, if it was. `tried` masks a key that was not taken, `why` says
     what was wrong with it. `address` is the client's, as far as it can be trusted; `beside` are headers
-    that go with whatever answer there is, an error included (a call's `headers`).
+    that go with whatever answer there is, an error included (a call's `headers`). `broken` writes what
+    ends a stream that breaks off; None before there is one.
     """
 
     __slots__ = (
-        "_send", "address", "beside", "caller", "complete", "ended", "headers", "id", "reason", "receive", "received",
-        "repeated", "scope", "sends", "started", "status", "streams", "tried", "why",
+        "_send", "address", "beside", "broken", "caller", "complete", "ended", "headers", "id", "reason", "receive",
+        "received", "repeated", "scope", "sends", "started", "status", "tried", "why",
     )  # fmt: skip  # one object per request
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,10 +77,11 @@ class Incoming:
         self.id = supplied if supplied and SAFE_ID.fullmatch(supplied) else f"{IDS.getrandbits(128):032x}"
         self.caller: Caller = ANYONE
         self.status = self.sends = 0
-        self.received = self.streams = self.complete = False
+        self.received = self.complete = False
         self.ended = self.tried = self.why = self.address = ""
         self.beside: Mapping[str, str] = {}
         self.reason: Exception | None = None
+        self.broken: Callable[[GatewayError], bytes] | None = None
 
     @property
     def path(self) -> str:
@@ -126,10 +128,10 @@ class Incoming:
             raw.append((name.encode("ascii"), safe.encode("ascii")))
         await self.send({"type": "http.response.start", "status": status, "headers": raw})
 
-    async def start_stream(self, headers: Mapping[str, str]) -> None:
-        """Send the head of a stream of events."""
+    async def start_stream(self, headers: Mapping[str, str], broken: Callable[[GatewayError], bytes]) -> None:
+        """Send the head of a stream of events; `broken` writes its end, should it break off."""
         await self.start(200, headers, EVENT_STREAM, None)
-        self.streams = True
+        self.broken = broken
 
     async def finish(self, body: bytes, word: str = "complete") -> None:
         """Send the last part of the body; `word` says what that end means."""
@@ -153,12 +155,12 @@ class Incoming:
         await self.finish(b"" if self.scope["method"] == "HEAD" else body)
 
     async def refuse(self, error: GatewayError, headers: Mapping[str, str] | None = None) -> None:
-        """Send an error in OpenAI's envelope: as the answer, or as the last event of a stream."""
-        body = to_json(_error_body(error, self.id))
+        """Send an error in OpenAI's envelope; as the end of a stream, in the stream's words."""
         if not self.status:
+            body = to_json(error_body(error, self.id))
             await self.answer(body, status=error.status, headers={**error.headers, **(headers or {})})
-        elif self.streams and not self.complete:
-            await self.finish(b"data: " + body + b"\n\n", error.code or "failed")
+        elif self.broken is not None and not self.complete:
+            await self.finish(self.broken(error), error.code or "failed")
 
     async def last_words(self, error: GatewayError) -> None:
         """Refuse whatever has become of the task, and whether or not the client reads."""
@@ -166,7 +168,7 @@ class Incoming:
             await self.refuse(error)
 
 
-def _error_body(error: GatewayError, request_id: str) -> dict[str, Any]:
+def error_body(error: GatewayError, request_id: str) -> dict[str, Any]:
     """Give OpenAI's error envelope; `reasons` lists who failed how when everything did."""
     inner: dict[str, Any] = {
         "message": error.message,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from ..surfaces import Responses
 from ..types import ChatRequest
 
 if TYPE_CHECKING:
@@ -107,8 +108,16 @@ def _chat(schemas: dict[str, Any]) -> dict[str, Any]:
     return {"$ref": _ref("ChatBody")}
 
 
+def _response(schemas: dict[str, Any]) -> dict[str, Any]:
+    schema = Responses.schema(_ref("{model}"))
+    schemas.update(schema.pop("$defs", {}))
+    schemas["ResponsesBody"] = schema
+    return {"$ref": _ref("ResponsesBody")}
+
+
 Make = Callable[[dict[str, Any]], dict[str, Any]]
 # What is sent where; a route that is not here takes no body.
 BODIES: Mapping[str, tuple[str, Make]] = {
     "/v1/chat/completions": (JSON, _chat),
+    "/v1/responses": (JSON, _response),
 }

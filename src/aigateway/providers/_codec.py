@@ -12,7 +12,7 @@ from ..types import ChatRequest, Chunk, Event, NativeChunk, Reply, Target, Usage
 from ._provider import StreamDecoder
 from ._shape import nonsense, read_object
 
-__all__ = ["Codec", "NativeDecoder", "Peer", "native_body", "offered"]
+__all__ = ["Codec", "NativeDecoder", "Peer", "native_body", "offered", "speaks"]
 
 # What the request itself decides, whatever `extra` says of it.
 PINNED = frozenset({"model", "stream", "input", "messages", "instructions", "system", "prompt"})
@@ -46,15 +46,22 @@ class Codec(Protocol):
         """Start reading a stream. Raises ProviderError where the operation has none."""
 
 
+def speaks(request: ChatRequest, operations: frozenset[str], target: Target) -> bool:
+    """Tell whether a target is asked in the caller's own dialect.
+
+    Parameters an operator set for a target are chat's, so a target that has any is asked as chat.
+    """
+    return request.operation in operations and not (request.native is not None and target.params)
+
+
 def offered(request: ChatRequest, operations: frozenset[str], target: Target) -> ChatRequest:
     """Give what a provider is asked: in the caller's own dialect where it speaks it, else as chat.
 
-    Parameters an operator set for a target are chat's, so a target that has any is asked as chat.
     Raises ProviderError, which lets another target answer, for an operation that has no other form.
     """
-    if request.operation in operations and not (request.native is not None and target.params):
+    if speaks(request, operations, target):
         return request
-    if request.native is None:
+    if request.native is None or request.needs is not None:
         raise ProviderError(
             Kind.UNSUPPORTED_PARAM, f"{target.provider} does not offer {request.operation}", remedy=ELSEWHERE
         )

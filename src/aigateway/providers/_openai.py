@@ -105,6 +105,9 @@ class OpenAICompatible:
         notes: list[str] = []
         codec = self.codecs[request.operation]
         body = codec.encode(self._peer, request, target, notes)
+        if request.native is not None:
+            self._drop_refused(body, notes)
+            self.adapt_native(request.operation, body, target, notes)
         headers = codec.headers(self._headers(key, request.stream), key)
         return HTTPRequest("POST", self.address(request.operation), headers, to_json(body), notes)
 
@@ -115,6 +118,9 @@ class OpenAICompatible:
     def adapt(self, body: dict[str, Any], target: Target, notes: list[str]) -> None:
         """Change a request body for this vendor beyond its table; the messages may be shared."""
 
+    def adapt_native(self, operation: str, body: dict[str, Any], target: Target, notes: list[str]) -> None:
+        """Change a caller's own body in another dialect for this vendor; what is in it may be shared."""
+
     def _apply_table(self, body: dict[str, Any], notes: list[str]) -> None:
         dialect = self.dialect
         for ours, theirs in dialect.rename.items():
@@ -122,11 +128,14 @@ class OpenAICompatible:
                 value = body.pop(ours)
                 body.setdefault(theirs, value)
                 notes.append(f"{ours} was sent as {theirs}")
-        for name in sorted(dialect.drop & body.keys()):
-            del body[name]
-            notes.append(f"{name} was dropped: {self.name} refuses it")
+        self._drop_refused(body, notes)
         if dialect.roles or dialect.message_drop:
             body["messages"] = [self._message(message, notes) for message in body["messages"]]
+
+    def _drop_refused(self, body: dict[str, Any], notes: list[str]) -> None:
+        for name in sorted(self.dialect.drop & body.keys()):
+            del body[name]
+            notes.append(f"{name} was dropped: {self.name} refuses it")
 
     def _message(self, message: dict[str, Any], notes: list[str]) -> dict[str, Any]:
         role = self.dialect.roles.get(message["role"])

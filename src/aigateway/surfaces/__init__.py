@@ -1,5 +1,6 @@
 """In which dialect it is asked: other APIs than chat, translated to chat and back; pure functions, no I/O."""
 
-from ._surface import Named, Surface, Telling, parse, parse_json
+from ._responses import Responses
+from ._surface import Named, NativeOnly, Surface, Telling, parse, parse_json
 
-__all__ = ["Named", "Surface", "Telling", "parse", "parse_json"]
+__all__ = ["Named", "NativeOnly", "Responses", "Surface", "Telling", "parse", "parse_json"]

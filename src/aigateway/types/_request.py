@@ -30,7 +30,8 @@ class ChatRequest:
 
     `extra` maps a provider's name to fields only that provider gets. A request in another dialect is
     a chat request with the dialect's name as `operation` and the caller's own fields in `native`: a
-    provider that speaks the dialect is sent those, every other the chat in `body`.
+    provider that speaks the dialect is sent those, every other the chat in `body`. `needs` says what
+    of it chat cannot say: then only a provider that speaks the dialect is asked.
     """
 
     body: dict[str, Any]
@@ -41,6 +42,7 @@ class ChatRequest:
     extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     operation: str = "chat"
     native: Mapping[str, Any] | None = None
+    needs: RequestError | None = None
 
     @classmethod
     def parse_json(cls, data: bytes) -> ChatRequest:

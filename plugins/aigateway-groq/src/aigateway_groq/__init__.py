@@ -38,7 +38,8 @@ ERRORS = (
 REFUSED = frozenset({"logit_bias", "logprobs", "metadata", "store", "top_logprobs"})
 # Unknown names give 400 "property ... is unsupported"; hints of other vendors do not change what is asked.
 FOREIGN = frozenset(
-    {"moderation", "prediction", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"}
+    {"include", "truncation"}  # of Responses requests (console.groq.com/docs/responses-api)
+    | {"moderation", "prediction", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"}
     | {"reasoning_split", "safety_identifier", "thinking", "user_id", "verbosity"}
 )
 TIERS_ELSEWHERE = ("default", "scale", "priority", "fast")
@@ -100,18 +101,24 @@ class Groq(OpenAICompatible):
         choose_format(body, target.model, notes)
         body["messages"] = [strip(message, notes) for message in body["messages"]]
 
+    def adapt_native(self, operation: str, body: dict[str, Any], target: Target, notes: list[str]) -> None:
+        """Fold the effort of a Responses request as that of a chat."""
+        if isinstance(body.get("reasoning"), dict):
+            body["reasoning"] = dict(body["reasoning"])
+            fold_effort(body["reasoning"], target.model, notes, "effort")
 
-def fold_effort(body: dict[str, Any], model: str, notes: list[str]) -> None:
+
+def fold_effort(body: dict[str, Any], model: str, notes: list[str], name: str = "reasoning_effort") -> None:
     """Send the nearest reasoning_effort the model knows."""
-    asked = body.get("reasoning_effort")
+    asked = body.get(name)
     table = next((table for prefix, table in EFFORTS.items() if model.startswith(prefix)), {})
     if not isinstance(asked, str) or asked not in table:
         return
     nearest = table[asked]
     if nearest is None:
-        del body["reasoning_effort"]
+        del body[name]
     else:
-        body["reasoning_effort"] = nearest
+        body[name] = nearest
         notes.append(f"reasoning_effort {asked} was sent as {nearest}: {model} does not know it")
 
 

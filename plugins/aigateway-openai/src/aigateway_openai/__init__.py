@@ -90,17 +90,41 @@ class OpenAI(OpenAICompatible):
         for name, values in FOREIGN_VALUES.items():
             if body.get(name) in values:
                 notes.append(f"{name} {body.pop(name)} was dropped: {self.name} does not know it")
-        least = LEAST_EFFORT.get(target.model)
-        if least and body.get("reasoning_effort") in ("none", "minimal"):  # a tuple: what callers send may not hash
-            notes.append(f"reasoning_effort {body['reasoning_effort']} was sent as {least}: {target.model} has no less")
-            body["reasoning_effort"] = least
+        self._fold_effort(body, "reasoning_effort", target, notes)
         if REASONS.match(target.model) and body.get("reasoning_effort") != "none":
             self._drop_sampling(body, target, notes)
+
+    def adapt_native(self, operation: str, body: dict[str, Any], target: Target, notes: list[str]) -> None:
+        """Do as much for a Responses request, and send thoughts only as OpenAI wrote them."""
+        if isinstance(body.get("input"), list):
+            body["input"] = [item for item in map(own_thoughts, body["input"]) if item is not None]
+        reasoning = dict(body["reasoning"]) if isinstance(body.get("reasoning"), dict) else {}
+        self._fold_effort(reasoning, "effort", target, notes)
+        if reasoning:
+            body["reasoning"] = reasoning
+        if REASONS.match(target.model) and reasoning.get("effort") != "none":
+            self._drop_sampling(body, target, notes)
+
+    def _fold_effort(self, fields: dict[str, Any], name: str, target: Target, notes: list[str]) -> None:
+        least = LEAST_EFFORT.get(target.model)
+        if least and fields.get(name) in ("none", "minimal"):  # a tuple: what callers send may not hash
+            notes.append(f"reasoning_effort {fields[name]} was sent as {least}: {target.model} has no less")
+            fields[name] = least
 
     def _drop_sampling(self, body: dict[str, Any], target: Target, notes: list[str]) -> None:
         """Drop temperature and top_p; 1 is what the model does anyway (developers.openai.com, models)."""
         asked = [name for name in ("temperature", "top_p") if body.pop(name, 1) != 1]
         notes.extend(f'{name} was dropped: {target.model} takes it only with reasoning_effort "none"' for name in asked)
+
+
+def own_thoughts(item: dict[str, Any]) -> dict[str, Any] | None:
+    """Give an item of the input; of thoughts what OpenAI sealed, None where it sealed nothing.
+
+    Thoughts in clear give 400 `array_above_max_length` (musistudio/claude-code-router#1783).
+    """
+    if item.get("type") != "reasoning":
+        return item
+    return {**item, "content": []} if item.get("encrypted_content") else None
 
 
 @hookimpl

@@ -26,9 +26,15 @@ class Responses:
         body = read_body(request.body, "input")
         if body["model"] not in vendor.model_names:
             raise RefusalError(vendor.failing(404, body["model"]))
-        chat = Chat(request.path, {**body, "messages": _messages(body), "tools": _tools(body)})
+        chat = Chat(request.path, {**body, **_shape(body), "messages": _messages(body), "tools": _tools(body)})
         limit = chat.number("max_output_tokens")
-        said = speak(chat, vendor.title, reasons=self._reasons, limit=limit, structured=_is_structured(body))
+        said = speak(
+            chat,
+            vendor.title,
+            reasons=self._reasons,
+            limit=limit,
+            structured=chat.format in {"json_object", "json_schema"},
+        )
         frame = _frame(vendor, body)
         if body.get("stream") is True:
             return Stream({**STREAM_HEAD, **vendor.head(200)}, _events(frame, _items(vendor, said), said))
@@ -150,10 +156,11 @@ def _told(index: int, item: dict[str, Any], said: Speech) -> Iterator[tuple[str,
     yield "output_item.done", {"output_index": index, "item": item}, "nothing"
 
 
-def _is_structured(body: Mapping[str, Any]) -> bool:
+def _shape(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Say in chat's words what the answer must look like."""
     text = body.get("text")
     found = text.get("format") if isinstance(text, Mapping) else None
-    return isinstance(found, Mapping) and found.get("type") in {"json_object", "json_schema"}
+    return {"response_format": {"type": found.get("type"), "json_schema": found}} if isinstance(found, Mapping) else {}
 
 
 def _messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
