@@ -31,7 +31,10 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md", "plugins/*/*.md", "changelog.d/*.md")
     for path in ROOT.glob(pattern)
 )
-COMMANDS = ("serve", "ask", "demo", "sandbox", "models", "plugins", "check", "schema", "simulate", "keys", "callers")
+COMMANDS = (
+    *("serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "schema", "simulate"),
+    *("keys", "callers"),
+)
 SUBCOMMANDS = (
     *(f"keys {name}" for name in ("list", "verify", "reload", "clear", "rotate")),
     *(f"callers {name}" for name in ("new", "list", "rotate", "revoke", "current")),

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from aigateway.cli import run as command_line
+
 START = 20.0  # seconds a process may take to come up on a busy machine
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -72,6 +74,38 @@ def run(tmp_path: Path) -> Run:
         )
 
     return run
+
+
+@dataclass
+class Done:
+    """How a command ended that ran in this process."""
+
+    code: int
+    out: str
+    err: str
+
+
+Invoke = Callable[..., Done]
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Invoke]:
+    """Run a command in this process: where no process is what is tested, that is quicker."""
+    before = dict(os.environ)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
+        wanted = {**environment(tmp_path, env), "PATH": before["PATH"]}
+        os.environ.clear()
+        os.environ.update(wanted)
+        capsys.readouterr()
+        code = command_line(arguments)
+        out, err = capsys.readouterr()
+        return Done(code, out, err)
+
+    yield call
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture

@@ -185,7 +185,7 @@ def test_a_provider_in_this_process(run: Run, write: Callable[[str], str]) -> No
     assert "hello there\n" == done.stdout
 
 
-@pytest.mark.parametrize("command", ["serve", "ask", "demo", "sandbox", "models", "plugins", "check"])
+@pytest.mark.parametrize("command", ["serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "schema"])
 def test_help(run: Run, command: str) -> None:
     """Every command says what it does."""
     done = run(command, "--help")
