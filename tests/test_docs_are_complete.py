@@ -86,6 +86,7 @@ HEADINGS = {
     "WeeklySettings": "`[callers]`",
     "TokenSettings": "`[callers]`",
     "StateSettings": "`[state]`",
+    "DecisionSettings": "`[decisions]`",
     "ServerSettings": "`[server]`",
 }
 

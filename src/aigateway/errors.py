@@ -23,7 +23,7 @@ from math import ceil, isfinite
 from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
-    from .types import Decision, Usage
+    from .types import Decision, Trace, Usage
 
 __all__ = [
     "CALLER_CAUSED", "ConfigurationError", "Forbidden", "GatewayError", "Kind", "NoAnswer", "PluginError",
@@ -133,12 +133,22 @@ class GatewayError(Exception):
     type: str = "server_error"
     code: str | None = None
     param: str | None = None
-    decision: Decision | None = None
+    trace: Trace | None = None
+    _decision: Decision | None = None
 
     @property
     def message(self) -> str:
         """Say what happened, why, and what to do; safe to show to a caller."""
         return str(self.args[0]) if self.args else type(self).__name__
+
+    @property
+    def decision(self) -> Decision | None:
+        """Tell what was tried, once there is something to tell; made when it is asked for."""
+        return self._decision or (self.trace.freeze() if self.trace is not None else None)
+
+    @decision.setter
+    def decision(self, decision: Decision | None) -> None:
+        self._decision = decision
 
     @property
     def headers(self) -> dict[str, str]:
@@ -338,7 +348,7 @@ class NoAnswer(ExceptionGroup[ProviderError], GatewayError):
     def derive(self, excs: Sequence[ProviderError], /) -> NoAnswer:  # type: ignore[override]  # only ProviderErrors are inside
         """Keep the type when the group is split."""
         part = NoAnswer(self.message, excs)
-        part.decision = self.decision
+        part.trace, part.decision = self.trace, self._decision
         return part
 
     def _describe(self) -> None:

@@ -11,22 +11,23 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.to_thread
 
+from .catalogue import expected_usage
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, running_loop, timer_for
 from .guards import GuardStack, close_all
 from .keys import Wanted
-from .parts import build
+from .parts import build, journal_of
 from .plan import Plan
 from .plugins import Registry
 from .routing import Attempt, Attempts, Health
-from .state import Memory, Rest
+from .state import Decisions, Memory, Rest
 from .transport import Transport, open_transport
 from .types import (
     IN_PROCESS,
@@ -35,9 +36,11 @@ from .types import (
     Candidate,
     ChatRequest,
     Clock,
+    Ended,
     Outcome,
     Reply,
     Retries,
+    Routing,
     Target,
     Terms,
     Timeouts,
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = ["Chunks", "Gateway", "SystemClock"]
 
 LOG = logging.getLogger("aigateway")
+ANYWHERE = Routing()
 Messages = str | Sequence[Mapping[str, Any]]
 
 
@@ -91,9 +95,11 @@ class Gateway:
             LOG.addHandler(logging.NullHandler())
         self.settings = settings
         self.registry = registry or Registry(allow=settings.plugins)
-        self._random = Random(seed)  # noqa: S311  # jitter, not cryptography
+        self.seed = SystemRandom().getrandbits(32) if seed is None else seed
+        self._random = Random(self.seed)  # noqa: S311  # jitter, not cryptography
         self.memory = Memory(random=self._random)
         self.health = Health(self.memory, self._random)
+        self.decisions = Decisions(settings.decisions.keep, journal_of(settings))
         self.clock = clock or SystemClock()
         self.memory.rests.now = self.clock.now
         self.parts = build(settings, self.registry, self.memory, self.clock, self._random)
@@ -129,6 +135,8 @@ class Gateway:
             await close_all(self.parts.guards)
             if self.parts.mirror is not None:
                 await anyio.to_thread.run_sync(self.parts.mirror.close)
+            if self.decisions.journal is not None:
+                await anyio.to_thread.run_sync(self.decisions.journal.close)
 
     # -- what programs call -----------------------------------------------------------------
 
@@ -172,11 +180,12 @@ class Gateway:
             raise RequestError("'timeout' must be a positive number of seconds", param="timeout")
         if self.settings.limits.max_tokens is not None:
             _check_cap(request, self.settings.limits.max_tokens)
-        call = Call(
-            request, caller, request_id or f"{self._random.getrandbits(128):032x}", trace=Trace(asked=request.model)
-        )
-        call.address = address
-        call.timeout = min(timeout or self._timeouts.total, self._timeouts.total)
+        name = request_id or f"{self._random.getrandbits(128):032x}"
+        trace = Trace(request.model, id=name, operation=request.operation, stream=request.stream, caller=caller.name)
+        call = Call(request, caller, name, trace=trace, address=address)
+        call.timeout = trace.timeout = min(timeout or self._timeouts.total, self._timeouts.total)
+        trace.seed, trace.at = self.seed, self.clock.wall()
+        trace.routing = request.routing if request.routing != ANYWHERE else None
         return call
 
     def vendor_keys(self) -> list[dict[str, Any]]:
@@ -236,8 +245,7 @@ class Gateway:
             raise
         if call.terms.recovery == "continue":
             exchange.go_on = self._go_on
-        if guards:
-            exchange.on_close(lambda outcome: guards.leave(call, outcome))
+        exchange.on_close(lambda outcome: self._leave(guards, call, outcome))
         return exchange
 
     async def _across_targets(self, call: Call, candidates: Sequence[Candidate], io: IO) -> Exchange:
@@ -293,7 +301,9 @@ class Gateway:
 
     async def _once(self, call: Call, attempt: Attempt, key: Key, io: IO) -> Exchange:
         provider = self.parts.providers[attempt.target.provider]
-        exchange = await open_exchange(call, attempt.target, provider, io, key=key.secret, wait=attempt.wait)
+        exchange = await open_exchange(
+            call, attempt.target, provider, io, key=key.secret, wait=attempt.wait, role=attempt.role
+        )
         exchange.drain = self.parts.drains.get(attempt.target.provider, 0.0)
         return exchange
 
@@ -346,9 +356,22 @@ class Gateway:
         """Tell guards and caller how a call ended that never reached content."""
         failed = error if isinstance(error, GatewayError) else None
         if failed is not None:
-            failed.decision = call.trace.freeze()
+            failed.trace = call.trace
         state = Outcome("failed" if failed else "cancelled", error=failed, seconds=io.clock.now() - call.started)
-        await guards.leave(call, state)
+        await self._leave(guards, call, state)
+
+    async def _leave(self, guards: GuardStack, call: Call, outcome: Outcome) -> None:
+        """Note how a call ended, tell the guards, and keep why it went where it went."""
+        trace, error = call.trace, outcome.error
+        status, code = (error.status, error.code or "") if error is not None else (0, "")
+        trace.ended = Ended(outcome.state, outcome.seconds, outcome.first_content, status, code)
+        if outcome.usage is None and trace.estimate is None:
+            trace.estimate = expected_usage(call.request.body)
+        try:
+            if guards:
+                await guards.leave(call, outcome)
+        finally:
+            self.decisions.add(trace)
 
 
 def _is_duration(value: object) -> bool:

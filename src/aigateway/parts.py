@@ -18,13 +18,13 @@ from .plugins import Registry
 from .providers import LocalProvider, Options, Provider
 from .routing import Names, Policy, Rules
 from .secrets import Secret, WatchedFile, place
-from .state import Document, FileMirror, Memory, Mirror
+from .state import Document, FileMirror, Journal, Memory, Mirror
 from .types import Clock, Retries, Routing, Target, Timeouts
 
 if TYPE_CHECKING:
     from .config import KeySettings, Settings
 
-__all__ = ["Parts", "build", "offered", "read_elsewhere"]
+__all__ = ["Parts", "build", "journal_of", "offered", "read_elsewhere"]
 
 T = TypeVar("T")
 
@@ -191,6 +191,12 @@ def _mirror(settings: Settings, registry: Registry) -> Mirror | None:
         path = Path(settings.state.url.reveal().removeprefix("file:"))
         return FileMirror(Document(place(path, settings.context.base)))
     return _located(settings, ("state", "url"), lambda: registry.state(scheme).factory(settings.state.url))
+
+
+def journal_of(settings: Settings) -> Journal | None:
+    """Make what writes decisions into a file, where one is named."""
+    table = settings.decisions
+    return Journal(place(Path(table.file), settings.context.base), table.rotate) if table.file else None
 
 
 def _guard(settings: Settings, registry: Registry, index: int, options: GuardOptions) -> Guard:

@@ -51,7 +51,7 @@ class Plan:
             ordered += policy.order(call, candidates)
         if call.request.needs is not None and not ordered:
             raise self._nobody(call.request.needs, call.request.operation)
-        call.trace.candidates += (str(candidate.target) for candidate in ordered)
+        call.trace.candidates += ordered
         return ordered
 
     def candidate(self, target: Target) -> Candidate:

@@ -207,7 +207,7 @@ def test_the_context_shows_no_secret(whole: Settings) -> None:
         ("['server']\n'prot' = 1", 2, "server.prot", "'port'"),
         ("[ server ] # here\nprot = 1 # there", 2, "server.prot", "'port'"),
         ("\r\n[server]\r\nprot = 1\r\n", 3, "server.prot", "'port'"),
-        ("[zzzzzz]\nx = 1", 1, "zzzzzz", "Valid here: callers, default_model"),
+        ("[zzzzzz]\nx = 1", 1, "zzzzzz", "Valid here: callers, decisions, default_model"),
     ],
 )
 def test_unknown_settings_name_the_nearest_and_the_line(

@@ -6,7 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigateway.types import ANYONE, IN_PROCESS, Call, Caller, ChatRequest, Decision, Drop, Step, Target, Trace, Usage
+from aigateway.types import (
+    ANYONE,
+    IN_PROCESS,
+    Call,
+    Caller,
+    Candidate,
+    ChatRequest,
+    Decision,
+    Drop,
+    Step,
+    Target,
+    Trace,
+    Usage,
+)
 
 COUNT = st.integers(0, 10**9)
 
@@ -77,9 +90,9 @@ def test_a_caller_who_left_is_not_a_failure_of_the_target() -> None:
 
 def test_a_frozen_trace_no_longer_changes() -> None:
     """A decision is what was known when it was made."""
-    trace = Trace(asked="m", candidates=["a/x"])
+    trace = Trace(asked="m", candidates=[Candidate(Target("a", "x"))])
     before = trace.freeze()
-    trace.candidates.append("b/y")
+    trace.candidates.append(Candidate(Target("b", "y")))
     trace.steps.append(Step("a/x", "complete"))
 
     assert ("a/x",) == before.candidates

@@ -1,4 +1,4 @@
-"""The table of the server: how `aigateway serve` listens."""
+"""The tables of what is around requests: how `aigateway serve` listens, where decisions are kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from pydantic import AfterValidator, Field
 
 from ._tables import Seconds, Table
 
-__all__ = ["ServerSettings"]
+__all__ = ["DecisionSettings", "ServerSettings"]
+
+
+class DecisionSettings(Table):
+    """How many decisions are kept, and whether they are written to a file; sizes in bytes."""
+
+    keep: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
+    file: str = ""
+    rotate: Annotated[int, Field(ge=1024)] = 100_000_000
 
 
 def _as_origin(origin: str) -> str:

@@ -18,7 +18,7 @@ from ._environment import VENDORS
 from ._models import ModelSettings
 from ._origin import Context
 from ._routes import RetrySettings, RouteSettings, TimeoutSettings
-from ._server import ServerSettings
+from ._server import DecisionSettings, ServerSettings
 from ._tables import Moment, SecretReference, Table, read_secret
 
 __all__ = ["GuardSettings", "KeySettings", "ProviderSettings", "Settings"]
@@ -125,6 +125,7 @@ class Settings(Table):
     callers: CallerSettings = CallerSettings()
     state: StateSettings = StateSettings()
     limits: LimitSettings = LimitSettings()
+    decisions: DecisionSettings = DecisionSettings()
     server: ServerSettings = ServerSettings()
     plugins: list[str] | None = None
 

@@ -17,10 +17,11 @@ import anyio
 from ..errors import GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
 from ..guards import tell
 from ..secrets import Secret
-from ..types import Call, Chunk, Decision, Outcome, Reply, Step, Target, Timeouts, Usage
-from ._failures import BROKE, from_wire, placed
+from ..types import Call, Chunk, Decision, Outcome, Reply, Role, Step, Target, Timeouts, Usage
+from ._failures import BROKE, from_wire, placed, said
 from ._io import IO
-from ._pieces import is_text, said_in, said_in_reply, without_role
+from ._pieces import is_text, without_role
+from ._said import said_in, said_in_reply
 from ._source import Broken, Source, WireSource
 from ._timer import expired
 
@@ -31,8 +32,8 @@ LOG = logging.getLogger("aigateway.exchange")
 CLOSING, FINISHING = 2.0, 0.25
 # What an exchange takes over from the one that goes on for it.
 TAKEN_OVER = (
-    "target", "timer", "deadline", "drain", "started", "_key", "_wait", "_source", "_open", "_ready", "_held", "_heard",
-    "_paused", "_said", "bill", "request",
+    "target", "timer", "deadline", "drain", "started", "role", "_key", "_wait", "_source", "_open", "_ready", "_held",
+    "_heard", "_paused", "_said", "bill", "request",
 )  # fmt: skip  # a list of names
 HOLDING = 16
 OnClose = Callable[[Outcome], Awaitable[None]]
@@ -59,8 +60,8 @@ class Exchange:
     __slots__ = (
         "_committed", "_error", "_heard", "_held", "_io", "_key", "_lost", "_on_close", "_only_text", "_open",
         "_paused", "_ready", "_resumed", "_said", "_source", "_texts", "_told", "_wait", "bill", "call", "collect",
-        "deadline", "drain", "first_content", "go_on", "headers", "lost", "outcome", "reply", "request", "started",
-        "target", "timer",
+        "deadline", "drain", "first_content", "go_on", "headers", "lost", "outcome", "reply", "request", "role",
+        "started", "target", "timer",
     )  # fmt: skip  # one object per request
 
     def __init__(self, call: Call, target: Target, io: IO, *, key: Secret | None = None, wait: float = 0.0) -> None:
@@ -77,6 +78,7 @@ class Exchange:
         self.lost = False
         self.bill = io.bill(target)
         self._said = 0  # bytes of text that came back
+        self.role: Role = ""
         self.timer = io.timer()
         self._lost = self.timer.lost
         self._io = io
@@ -235,7 +237,9 @@ class Exchange:
 
     def _interrupted(self, cause: ProviderError) -> StreamInterrupted:
         text, reasoning = ("".join(parts) for parts in zip(*self._texts, strict=True)) if self._texts else ("", "")
-        return StreamInterrupted(cause).carrying(text, reasoning, self._counted())
+        error = StreamInterrupted(cause).carrying(text, reasoning, self._counted())
+        error.trace = self.call.trace
+        return error
 
     async def _went_on(self, error: ProviderError) -> bool:
         """Settle what broke, and take over what another target gives after the same text; False when none does."""
@@ -367,6 +371,13 @@ class Exchange:
             return Outcome("interrupted", usage, self._interrupted(self._error), seconds, self.first_content)
         return Outcome("cancelled", usage, error, seconds, self.first_content)
 
+    @property
+    def _first_of_call(self) -> float | None:
+        """Give the seconds from the call to its first content; not known of a call that went on for another."""
+        if self.first_content is None or self._resumed:
+            return None
+        return self.first_content - (self.started - self.call.started)
+
     def _step(self, outcome: Outcome) -> Step:
         failed = outcome.error if isinstance(outcome.error, ProviderError) else None
         name = str(failed.kind) if failed else outcome.state
@@ -377,8 +388,11 @@ class Exchange:
             start=self.started - self.call.started,
             seconds=self._io.clock.now() - self.started,
             wait=self._wait,
-            reason=failed.message if failed else "",
+            reason=said(failed) if failed else "",
             billed=failed.remedy.billed if failed else "yes" if outcome.state == "complete" else "maybe",
             usage=outcome.usage,
             cost=self.bill.cost(outcome.usage),
+            role=self.role,
+            first_content=self._first_of_call,
+            retry_after=failed.retry_after if failed else None,
         )

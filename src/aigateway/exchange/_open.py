@@ -13,7 +13,7 @@ from ..errors import Kind, ProviderError, RequestError, WireError
 from ..providers import LocalProvider, Provider, offered
 from ..secrets import Secret
 from ..transport import HTTPResponse, read_all, read_some
-from ..types import Call, ChatRequest, Chunk, HTTPRequest, Reply, Target, WireFailure, WireResponse
+from ..types import Call, ChatRequest, Chunk, HTTPRequest, Reply, Role, Target, WireFailure, WireResponse
 from ._exchange import CLOSING, Exchange
 from ._failures import SAMPLE, from_bug, from_wire, placed
 from ._io import IO
@@ -28,13 +28,21 @@ NO_KEY = Secret("none")
 
 
 async def open_exchange(
-    call: Call, target: Target, provider: Provider | LocalProvider, io: IO, *, key: Secret | None, wait: float = 0.0
+    call: Call,
+    target: Target,
+    provider: Provider | LocalProvider,
+    io: IO,
+    *,
+    key: Secret | None,
+    wait: float = 0.0,
+    role: Role = "",
 ) -> Exchange:
     """Send `call` to `target`; give the exchange once content is in hand.
 
     Raises ProviderError, placed and masked, for anything that fails before it.
     """
     exchange = Exchange(call, target, io, key=key, wait=wait)
+    exchange.role = "continue" if call.partial else role
     try:
         if call.partial:
             exchange.request = _guarded(lambda: _continuation(provider, call))

@@ -14,7 +14,7 @@ from typing import Self
 
 from ..errors import CALLER_CAUSED, Kind, NoAnswer, ProviderError, Remedy, RequestError
 from ..state import Rest, of_model
-from ..types import Call, Candidate, Drop, ModelInfo, Outcome, Target
+from ..types import Call, Candidate, Drop, ModelInfo, Outcome, Role, Target
 from ._backoff import backoff
 from ._budget import THROTTLED, TRANSIENT
 from ._health import Health
@@ -36,7 +36,7 @@ class Attempt:
     `forced` goes past a rest, because there is no other target.
     """
 
-    __slots__ = ("_attempts", "_began", "_paid", "_probe", "candidate", "error", "forced", "wait")
+    __slots__ = ("_attempts", "_began", "_paid", "_probe", "candidate", "error", "forced", "role", "wait")
 
     def __init__(
         self, attempts: Attempts, candidate: Candidate, wait: float, *, paid: float = 0.0, forced: bool = False
@@ -48,6 +48,7 @@ class Attempt:
         self.candidate = candidate
         self.wait = wait
         self.forced = forced
+        self.role: Role = "knock" if forced else ""
         self.error: ProviderError | None = None
 
     @property
@@ -141,7 +142,9 @@ class Attempts:
         one_more = self._billable + 1 < self._retries.attempts
         if candidate is None or candidate.target.provider in self._called or not one_more:
             return None
-        return Attempt(self, candidate, 0.0)
+        rival = Attempt(self, candidate, 0.0)
+        rival.role = "hedge"
+        return rival
 
     def begun(self, attempt: Attempt) -> None:
         """Note a target that is asked beside another one."""

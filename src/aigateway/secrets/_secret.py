@@ -10,7 +10,7 @@ from hmac import compare_digest
 from typing import Never
 from urllib.parse import quote_from_bytes
 
-__all__ = ["Elsewhere", "Secret", "mask"]
+__all__ = ["Elsewhere", "Secret", "mask", "without_keys"]
 
 
 class Secret:
@@ -108,6 +108,11 @@ def _forms(value: str) -> Iterator[str]:
     yield from {encode(raw).decode("ascii").rstrip("=") for encode in (b64encode, urlsafe_b64encode)}
     if len(value) > CUT:
         yield value[:CUT]
+
+
+def without_keys(text: str) -> str:
+    """Take out what looks like a key."""
+    return KEYLIKE.sub("***", text)
 
 
 def mask(text: str, *known: Secret | None, limit: int = 256) -> str:

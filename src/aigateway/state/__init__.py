@@ -1,12 +1,14 @@
-"""What is remembered between calls: facts about targets, what rests; in this process."""
+"""What is remembered between calls: facts about targets, what rests, why calls went where they went."""
 
+from ._decisions import Decisions
 from ._document import Document
 from ._file import FileMirror
+from ._journal import Journal
 from ._memory import Memory
 from ._mirror import Mirror
 from ._rests import Change, Name, Rest, Rests, of_group, of_key, of_model, of_provider
 
 __all__ = [
-    "Change", "Document", "FileMirror", "Memory", "Mirror", "Name", "Rest", "Rests", "of_group", "of_key", "of_model",
-    "of_provider",
+    "Change", "Decisions", "Document", "FileMirror", "Journal", "Memory", "Mirror", "Name", "Rest", "Rests", "of_group",
+    "of_key", "of_model", "of_provider",
 ]  # fmt: skip  # a list of names

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import ConfigurationError
 
-__all__ = ["Document"]
+__all__ = ["Document", "locked"]
 
 Stamp = tuple[int, int, int]
 # Seconds a change waits for somebody else's.
@@ -101,12 +101,8 @@ class Document:
 
     @contextmanager
     def _locked(self, patience: float) -> Iterator[None]:
-        """Hold the lock beside the file; the file itself is replaced. Nobody else may open the lock, and so hold it."""
-        path, flags = self._real, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         try:
-            with os.fdopen(os.open(path.with_name(f".{path.name}.lock"), flags, 0o600), "r+") as lock:
-                _hand_over(lock.fileno(), path)
-                _lock(lock.fileno(), patience)
+            with locked(self._real, patience):
                 yield
         except OSError as error:
             raise self._unusable(error) from None
@@ -119,6 +115,19 @@ class Document:
     def _unusable(self, error: OSError) -> ConfigurationError:
         reason = error.strerror or type(error).__name__
         return ConfigurationError(f"the file {self.path} cannot be used: {reason}. Check its folder and permissions.")
+
+
+@contextmanager
+def locked(path: Path, patience: float) -> Iterator[None]:
+    """Hold the lock beside a file, which may be replaced meanwhile. Raises OSError.
+
+    Nobody else may open the lock, and so hold it.
+    """
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path.with_name(f".{path.name}.lock"), flags, 0o600), "r+") as lock:
+        _hand_over(lock.fileno(), path)
+        _lock(lock.fileno(), patience)
+        yield
 
 
 def _hand_over(handle: int, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from ._call import Call, Clock, Outcome
 from ._caller import ANYONE, IN_PROCESS, Caller
-from ._decision import Decision, Drop, Step, Trace
+from ._decision import Considered, Decision, Drop, Ended, Role, Step, Trace
 from ._json import read_json, written
 from ._limits import Hedge, Recovery, Retries, Terms, Timeouts
 from ._models import ABILITIES, ModelInfo, Price
@@ -16,7 +16,8 @@ from ._wire import Event, HTTPRequest, WireFailure, WireResponse
 
 __all__ = [
     "ABILITIES", "ANYONE", "IN_PROCESS", "NOTHING", "Call", "Caller", "Candidate", "ChatRequest", "Chunk", "Clock",
-    "Cost", "Decision", "Drop", "Event", "Facts", "HTTPRequest", "Hedge", "ModelInfo", "NativeChunk", "NativeReply",
-    "Outcome", "Price", "Recovery", "Reply", "Retries", "Routing", "Said", "Step", "Target", "Terms", "Timeouts",
-    "Trace", "Usage", "WireFailure", "WireResponse", "messages_from", "read_json", "written",
+    "Considered", "Cost", "Decision", "Drop", "Ended", "Event", "Facts", "HTTPRequest", "Hedge", "ModelInfo",
+    "NativeChunk", "NativeReply", "Outcome", "Price", "Recovery", "Reply", "Retries", "Role", "Routing", "Said",
+    "Step", "Target", "Terms", "Timeouts", "Trace", "Usage", "WireFailure", "WireResponse", "messages_from",
+    "read_json", "written",
 ]  # fmt: skip  # a list of names

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from ..errors import Billed
+from ._target import Candidate
 from ._usage import Cost, Known, Usage
 
-__all__ = ["Decision", "Drop", "Step", "Trace"]
+if TYPE_CHECKING:
+    from ._routing import Routing
 
+__all__ = ["Considered", "Decision", "Drop", "Ended", "Role", "Step", "Trace"]
 
+# The version of the schema (docs/explanation/decisions.md); a change that old readers would misread is a new one.
+VERSION = 1
 # How a sum is known: as its least certain part is.
 DOUBTS: tuple[Known, ...] = ("unknown", "estimated", "priced", "reported")
+# Why a call was made, where it was not its turn: beside a late one, after one that broke off, past a rest, as a copy.
+Role = Literal["", "hedge", "continue", "knock", "shadow"]
+State = Literal["open", "dry", "complete", "interrupted", "cancelled", "failed"]
 
 
 class Drop(NamedTuple):
@@ -23,12 +32,25 @@ class Drop(NamedTuple):
     reason: str
 
 
+class Considered(NamedTuple):
+    """What a policy saw of one target; `cost` is an estimate in picodollars, `first_content` in seconds, 0 unknown."""
+
+    target: str
+    weight: int = 1
+    keys_free: int = 1
+    in_flight: int = 0
+    failing: int = 0
+    first_content: float = 0.0
+    cost: int | None = None
+
+
 class Step(NamedTuple):
     """One call to one target.
 
     `outcome` is `complete`, `cancelled` or the kind of the failure; `key` is a masked id;
-    `start` and `seconds` are relative to the request; `wait` was spent before it. `billed` tells
-    whether the vendor counts it: no, maybe, yes; `usage` and `cost` are what is known of that.
+    `start` and `seconds` are relative to the request, `first_content` to the call; `wait` was spent
+    before it, `retry_after` is the wait the vendor named. `billed` tells whether the vendor counts
+    it: no, maybe, yes; `usage` and `cost` are what is known of that. `reason` is in our words.
     """
 
     target: str
@@ -41,38 +63,69 @@ class Step(NamedTuple):
     billed: Billed = "no"
     usage: Usage | None = None
     cost: Cost = Cost()
+    role: Role = ""
+    first_content: float | None = None
+    retry_after: float | None = None
 
     def explain(self) -> str:
         """Tell it in a sentence."""
-        waited = f" (after a wait of {self.wait:.2f} s)" if self.wait else ""
-        took = f"{self.seconds * 1000:.0f} ms"
-        if self.outcome == "complete":
-            cost = f", for {self.cost.shown}" if self.cost.amount else ""
-            return f"{self.target} answered in {took}{waited}{cost}."
-        if self.outcome == "cancelled":
-            return f"{self.target} was given up after {took}{waited}."
-        reason = f": {self.reason.rstrip('.')}" if self.reason else ""
-        reason += f" (the key is {self.key})" if self.outcome in {"auth", "insufficient_funds"} else ""
-        return f"{self.target} failed after {took}{waited} with {self.outcome}{reason}."
+        from ._explain import sentence_of
+
+        return sentence_of(self)
+
+
+class Ended(NamedTuple):
+    """How the whole request ended: after so many seconds, with which status and code if it failed."""
+
+    state: State = "open"
+    seconds: float = 0.0
+    first_content: float | None = None
+    status: int = 0
+    code: str = ""
+
+
+OPEN = Ended()
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Tell how one request was routed; the same record for a dry run and a real call."""
+    """Tell how one request was routed; the same record for a dry run and a real call.
 
-    asked: str
-    resolved: str
-    candidates: tuple[str, ...]
+    It holds names, figures and our own words: no prompt, no answer, no key, nothing a vendor said.
+    `at` is seconds since the epoch, `timeout` what the caller had; `estimate` what it was expected to
+    use. `policies` are `route: policy`, `considered` what they saw. `seed` is the gateway's.
+    """
+
+    asked: str = ""
+    resolved: str = ""
+    candidates: tuple[str, ...] = ()
     dropped: tuple[Drop, ...] = ()
     steps: tuple[Step, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    version: int = 1
+    id: str = ""
+    at: float = 0.0
+    operation: str = "chat"
+    stream: bool = False
+    caller: str = ""
+    timeout: float = 0.0
+    estimate: Usage | None = None
+    routing: Mapping[str, Any] = field(default_factory=dict)
+    policies: tuple[str, ...] = ()
+    considered: tuple[Considered, ...] = ()
+    seed: int | None = None
+    ended: Ended = OPEN
+    version: int = VERSION
 
     @property
     def answered_by(self) -> str | None:
         """Name the target that answered."""
-        return next((step.target for step in self.steps if step.outcome == "complete"), None)
+        return next((s.target for s in self.steps if s.outcome == "complete" and s.role != "shadow"), None)
+
+    @property
+    def usage(self) -> Usage | None:
+        """Give what the call that answered used."""
+        return next((s.usage for s in self.steps if s.outcome == "complete" and s.role != "shadow"), None)
 
     @property
     def cost(self) -> Cost:
@@ -90,42 +143,61 @@ class Decision:
 
     def explain(self) -> str:
         """Tell it in sentences, one a line."""
-        asked = f"{self.asked!r} is" if self.asked else "No model was named; the default is"
-        order = f", to be tried in this order: {', '.join(self.candidates)}" if len(self.candidates) > 1 else ""
-        lines = [f"{asked} {self.resolved}{order}."]
-        lines += [step.explain() for step in self.steps]
-        lines += [f"{target} was not asked: {reason}." for target, _, reason in self.dropped]
-        if self.steps and self.answered_by is None:
-            lines.append("Nobody answered.")
-        lines += [f"Note: {warning}." for warning in self.warnings]
-        return "\n".join([*lines, *(f"Changed for the vendor: {note}." for note in self.notes)])
+        from ._explain import explain
+
+        return explain(self)
+
+    def to_json(self, clean: Callable[[str], str] = str) -> str:
+        """Give one line of JSON, in ASCII; what has its default is left out. `clean` is applied to every text."""
+        from ._record import write
+
+        return write(self, clean)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read what `to_json` wrote. Raises RequestError: another version, or no such record."""
+        from ._record import read
+
+        return read(cls, text, VERSION)
 
 
 @dataclass(slots=True)
 class Trace:
-    """Collect what layers know while a request is under way."""
+    """Collect what layers know while a request is under way; `freeze` is for whoever wants to read it."""
 
     asked: str = ""
     resolved: str = ""
-    candidates: list[str] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
     dropped: list[Drop] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    id: str = ""
+    at: float = 0.0
+    operation: str = "chat"
+    stream: bool = False
+    caller: str = ""
+    timeout: float = 0.0
+    estimate: Usage | None = None
+    routing: Routing | None = None
+    policies: list[str] = field(default_factory=list)
+    seed: int | None = None
+    ended: Ended = OPEN
 
     @property
     def billable(self) -> int:
         """Count the calls so far that the vendors may count."""
         return sum(step.billed != "no" for step in self.steps)
 
+    @property
+    def size(self) -> int:
+        """Guess how many bytes it holds on to."""
+        words = sum(map(len, self.warnings)) + sum(map(len, self.notes)) + len(self.asked)
+        words += len(str(self.routing)) if self.routing is not None else 0
+        return 1024 + 512 * len(self.steps) + 256 * len(self.dropped) + 128 * len(self.candidates) + words
+
     def freeze(self) -> Decision:
         """Give the record."""
-        return Decision(
-            self.asked,
-            self.resolved,
-            tuple(self.candidates),
-            tuple(self.dropped),
-            tuple(self.steps),
-            tuple(self.warnings),
-            tuple(self.notes),
-        )
+        from ._record import frozen
+
+        return frozen(self)
