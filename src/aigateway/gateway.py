@@ -18,9 +18,11 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.to_thread
 
-from .catalogue import expected_usage
+from .catalogue import expected_usage, ranking_rows, visible
 from .errors import GatewayError, ProviderError, RequestError
-from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, running_loop, timer_for
+from .exchange import (
+    IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, refresh, running_loop, timer_for,
+)  # fmt: skip  # a list of names
 from .guards import GuardStack, close_all
 from .keys import Wanted
 from .parts import build, journal_of
@@ -214,6 +216,19 @@ class Gateway:
         if provider not in self.parts.rings:
             raise RequestError(f"there is no provider {provider!r}. There is: {', '.join(self.parts.rings)}.")
         return self.parts.rings[provider]
+
+    async def refresh_models(self, provider: str | None = None) -> list[dict[str, Any]]:
+        """Ask vendors for their lists of models: what became known, what is not listed, and why one gave none."""
+        rings = {provider: self._ring(provider)} if provider else self.parts.rings
+        secrets = {name: [key.secret for key in ring.keys] for name, ring in rings.items()}
+        rows = await refresh(self.parts.listings, self.parts.providers, secrets, self._opened())
+        self.parts.names.forget()
+        return rows
+
+    def ranking(self, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
+        """Rank the models a caller may ask for, by measured use; what was not measured is None."""
+        at = self.clock.wall()
+        return ranking_rows(visible(self.parts.catalogue, caller, at), self.memory.use(), at)
 
     async def fetch(self, url: str) -> bytes:
         """Read a public document. Raises WireError."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
-from .catalogue import Catalogue, Estimator, Meter
+from .catalogue import Catalogue, Estimator, Listings, Meter
 from .errors import ConfigurationError, PluginError, RequestError
 from .guards import Guard, GuardOptions
 from .keys import Key, Ring, Slot, Source
@@ -42,6 +42,7 @@ class Parts:
     policies: Mapping[str, Policy]
     estimator: Estimator
     meter: Meter
+    listings: Listings
     mirror: Mirror | None = None
 
 
@@ -54,6 +55,7 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
         providers[name] = _provider(settings, registry, name)
         rings[name] = _ring(settings, registry, name, memory, clock)
     catalogue = _catalogue(settings, providers)
+    listings = _listings(settings, providers, catalogue, clock)
     rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
     retries = settings.retries.over(Retries())
     terms = {name: route.terms(retries) for name, route in settings.routes.items()}
@@ -71,7 +73,7 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     policies = {name: _policy(settings, registry, name, random) for name in routes}
     estimator = Estimator()
     meter = Meter(catalogue, estimator, clock)
-    return Parts(providers, rings, catalogue, names, guards, drains, policies, estimator, meter, mirror)
+    return Parts(providers, rings, catalogue, names, guards, drains, policies, estimator, meter, listings, mirror)
 
 
 def _catalogue(settings: Settings, providers: Mapping[str, Provider | LocalProvider]) -> Catalogue:
@@ -81,6 +83,20 @@ def _catalogue(settings: Settings, providers: Mapping[str, Provider | LocalProvi
     from .config import described
 
     return Catalogue(described(settings, shipped))
+
+
+def _listings(
+    settings: Settings, providers: Mapping[str, Provider | LocalProvider], catalogue: Catalogue, clock: Clock
+) -> Listings:
+    """Find what vendors listed last: kept beside the state, where that is a file."""
+    homes = {name: str(getattr(provider, "base_url", "")) for name, provider in providers.items()}
+    document = None
+    if settings.state.scheme == "file":
+        path = place(Path(settings.state.url.reveal().removeprefix("file:")), settings.context.base)
+        document = Document(path.with_name(f"{path.stem}-models.json"))
+    listings = Listings(catalogue, homes, clock, document)
+    listings.load()
+    return listings
 
 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:

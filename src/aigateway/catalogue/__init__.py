@@ -2,10 +2,12 @@
 
 from ._cost import cost_of, price_at, windows
 from ._estimate import Estimator, Size, expected_usage, size_of
+from ._listings import Listings
 from ._meter import FREE, Bill, Meter
+from ._ranking import base_price, provider_rows, ranking_rows, visible
 from ._table import Catalogue
 
 __all__ = [
-    "FREE", "Bill", "Catalogue", "Estimator", "Meter", "Size", "cost_of", "expected_usage", "price_at", "size_of",
-    "windows",
+    "FREE", "Bill", "Catalogue", "Estimator", "Listings", "Meter", "Size", "base_price", "cost_of", "expected_usage",
+    "price_at", "provider_rows", "ranking_rows", "size_of", "visible", "windows",
 ]  # fmt: skip  # a list of names

@@ -126,9 +126,9 @@ class Names:
         provider, slash, rest = name.partition("/")
         if slash and rest in self.catalogue.get(provider, ()):
             return self._found(Target(provider, rest), f"pinned to the provider {provider!r}", today, pinned=True)
-        for owner, models in self.catalogue.items():
-            if name in models:
-                return self._found(Target(owner, name), f"in the catalogue of {owner!r}", today)
+        owner = self._owner(name)
+        if owner:
+            return self._found(Target(owner, name), f"in the catalogue of {owner!r}", today)
         if slash and provider in self.catalogue:
             return self._found(Target(provider, rest), f"pinned to the provider {provider!r}", today, pinned=True)
         for pattern, vendor in PATTERNS:
@@ -137,6 +137,15 @@ class Names:
                 found.warnings.append(f"{name[:128]!r} is not in the catalogue of {vendor!r}; it is asked as it is")
                 return found
         return self._unknown(name, today)
+
+    def forget(self) -> None:
+        """Look names up again: the catalogue has changed."""
+        self._known_names = {}
+
+    def _owner(self, name: str) -> str:
+        """Find who has a model; who described it goes before who merely lists it."""
+        owners = [owner for owner, models in self.catalogue.items() if name in models]
+        return next((owner for owner in owners if self.catalogue[owner][name].is_described), (*owners, "")[0])
 
     def _route(self, name: str, today: date) -> Resolved:
         found = [self._found(target, "", today) for target in self.routes[name]]

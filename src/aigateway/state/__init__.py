@@ -7,8 +7,9 @@ from ._journal import Journal
 from ._memory import Memory
 from ._mirror import Mirror
 from ._rests import Change, Name, Rest, Rests, of_group, of_key, of_model, of_provider
+from ._use import Mean, Use
 
 __all__ = [
-    "Change", "Decisions", "Document", "FileMirror", "Journal", "Memory", "Mirror", "Name", "Rest", "Rests", "of_group",
-    "of_key", "of_model", "of_provider",
+    "Change", "Decisions", "Document", "FileMirror", "Journal", "Mean", "Memory", "Mirror", "Name", "Rest", "Rests",
+    "Use", "of_group", "of_key", "of_model", "of_provider",
 ]  # fmt: skip  # a list of names
