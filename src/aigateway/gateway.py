@@ -18,11 +18,21 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.to_thread
 
-from .catalogue import expected_usage, ranking_rows, visible
+from .catalogue import expected_usage, ranking_rows
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import (
-    IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, refresh, running_loop, timer_for,
-)  # fmt: skip  # a list of names
+    IO,
+    Chunks,
+    Exchange,
+    answered,
+    fetch,
+    open_exchange,
+    probe,
+    race,
+    refresh,
+    running_loop,
+    timer_for,
+)
 from .guards import GuardStack, close_all
 from .keys import Wanted
 from .parts import build, journal_of
@@ -210,7 +220,7 @@ class Gateway:
     async def verify_key(self, provider: str, secret: Secret | None) -> None:
         """Ask one vendor whether it takes a key. Raises ProviderError."""
         self._ring(provider)
-        await probe(self.parts.providers[provider], secret or NO_KEY, self._opened())
+        await probe(self.parts.providers[provider], secret, self._opened())
 
     def _ring(self, provider: str) -> Ring:
         if provider not in self.parts.rings:
@@ -219,16 +229,15 @@ class Gateway:
 
     async def refresh_models(self, provider: str | None = None) -> list[dict[str, Any]]:
         """Ask vendors for their lists of models: what became known, what is not listed, and why one gave none."""
-        rings = {provider: self._ring(provider)} if provider else self.parts.rings
-        secrets = {name: [key.secret for key in ring.keys] for name, ring in rings.items()}
+        names = [provider] if provider else self.parts.rings
+        secrets = {name: [key.secret for key in self._ring(name).keys] for name in names}
         rows = await refresh(self.parts.listings, self.parts.providers, secrets, self._opened())
         self.parts.names.forget()
         return rows
 
     def ranking(self, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
         """Rank the models a caller may ask for, by measured use; what was not measured is None."""
-        at = self.clock.wall()
-        return ranking_rows(visible(self.parts.catalogue, caller, at), self.memory.use(), at)
+        return ranking_rows(self.parts.catalogue, caller, self.memory.use(), self.clock.wall())
 
     async def fetch(self, url: str) -> bytes:
         """Read a public document. Raises WireError."""

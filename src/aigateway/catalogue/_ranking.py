@@ -22,10 +22,10 @@ def visible(catalogue: Catalogue, caller: Caller, at: float) -> list[ModelInfo]:
     return [info for info in living if caller.may_use(info.id, f"{info.provider}/{info.id}")]
 
 
-def ranking_rows(models: Iterable[ModelInfo], uses: Uses, at: float) -> list[dict[str, Any]]:
-    """Rank models, best first; those nobody has measured stand at the end, in the catalogue's order."""
+def ranking_rows(catalogue: Catalogue, caller: Caller, uses: Uses, at: float) -> list[dict[str, Any]]:
+    """Rank the models a caller may ask for, best first; those nobody measured stand last, in the catalogue's order."""
     rows = []
-    for info in models:
+    for info in visible(catalogue, caller, at):
         use, price = uses.get((info.provider, info.id), NOBODY), base_price(info, at)
         row = {
             "id": f"{info.provider}/{info.id}",

@@ -7,10 +7,11 @@ from ._models import described
 from ._origin import Context
 from ._problems import unknown_setting
 from ._schema import json_schema
+from ._server import ServerSettings
 from ._settings import KeySettings, ProviderSettings, Settings
 
 __all__ = [
-    "FILE_NAME", "VENDORS", "CallerKey", "Context", "KeySettings", "ProviderSettings", "Settings", "TokenSettings",
-    "apply_environment", "apply_roots", "as_sandbox", "described", "json_schema", "load", "parse", "read_dotenv",
-    "unknown_setting", "with_guard", "with_workers",
+    "FILE_NAME", "VENDORS", "CallerKey", "Context", "KeySettings", "ProviderSettings", "ServerSettings", "Settings",
+    "TokenSettings", "apply_environment", "apply_roots", "as_sandbox", "described", "json_schema", "load", "parse",
+    "read_dotenv", "unknown_setting", "with_guard", "with_workers",
 ]  # fmt: skip  # a list of names

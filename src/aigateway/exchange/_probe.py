@@ -25,8 +25,9 @@ LIMIT = 15.0
 LARGEST = 8_000_000
 
 
-async def probe(provider: Provider | LocalProvider, key: Secret, io: IO) -> list[str]:
+async def probe(provider: Provider | LocalProvider, secret: Secret | None, io: IO) -> list[str]:
     """Give the ids a vendor lists for a key. Raises ProviderError; `unsupported_param` where it cannot be asked."""
+    key = secret or NO_KEY
     target, timer = Target(provider.name, "models"), io.timer()
     write: Callable[[Secret], HTTPRequest] | None = getattr(provider, "listing", None)
     read: Callable[[WireResponse], Any] | None = getattr(provider, "parse_models", None)
@@ -60,7 +61,7 @@ async def refresh(
         row: dict[str, Any] = {"provider": name, "models": 0, "new": [], "gone": [], "error": "it has no key"}
         for secret in keys:
             try:
-                row = listings.take(name, await probe(providers[name], secret or NO_KEY, io))
+                row = listings.take(name, await probe(providers[name], secret, io))
                 break
             except ProviderError as error:
                 row["error"] = f"{error.kind}: {error.message}"
