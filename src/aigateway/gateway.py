@@ -20,19 +20,7 @@ import anyio.to_thread
 
 from .catalogue import expected_usage, ranking_rows
 from .errors import GatewayError, ProviderError, RequestError
-from .exchange import (
-    IO,
-    Chunks,
-    Exchange,
-    answered,
-    fetch,
-    open_exchange,
-    probe,
-    race,
-    refresh,
-    running_loop,
-    timer_for,
-)
+from .exchange import IO, Chunks, Exchange, answered, fetch, open_exchange, probe, race, relist, running_loop, timer_for
 from .guards import GuardStack, close_all
 from .keys import Wanted
 from .parts import build, journal_of
@@ -231,7 +219,7 @@ class Gateway:
         """Ask vendors for their lists of models: what became known, what is not listed, and why one gave none."""
         names = [provider] if provider else self.parts.rings
         secrets = {name: [key.secret for key in self._ring(name).keys] for name in names}
-        rows = await refresh(self.parts.listings, self.parts.providers, secrets, self._opened())
+        rows = await relist(self.parts.listings, self.parts.providers, secrets, self._opened())
         self.parts.names.forget()
         return rows
 

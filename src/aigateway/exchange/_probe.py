@@ -18,7 +18,7 @@ from ._io import IO
 from ._open import NO_KEY
 from ._timer import expired
 
-__all__ = ["fetch", "probe", "refresh"]
+__all__ = ["fetch", "probe", "relist"]
 
 LIMIT = 15.0
 # Bytes of a list of models: Featherless lists some 22,000.
@@ -49,7 +49,7 @@ async def probe(provider: Provider | LocalProvider, secret: Secret | None, io: I
         timer.stop()
 
 
-async def refresh(
+async def relist(
     listings: Listings,
     providers: Mapping[str, Provider | LocalProvider],
     secrets: Mapping[str, Sequence[Secret | None]],
