@@ -50,6 +50,8 @@ async def in_process(path: Path) -> None:
         assert_type(reply.model_dump(), dict[str, Any])
         assert_type(reply.model_dump_json(), bytes)
         assert_type(reply.decision, Decision | None)
+        assert_type(gateway.ranking(), list[dict[str, Any]])
+        assert_type(await gateway.refresh_models("deepseek"), list[dict[str, Any]])
     messages = [{"role": "user", "content": "hi"}]
     for made in (
         Gateway.from_config(path),
