@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock, Thread
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
+from .asking import Messages
 from .gateway import Chunks as AsyncChunks
 from .gateway import Gateway as AsyncGateway
-from .gateway import Messages
+from .operations import EmbedReply, ImageReply
 from .types import Chunk, Decision, Outcome, Reply, Usage
 
 if TYPE_CHECKING:
@@ -78,6 +79,14 @@ class Gateway:
     def ranking(self) -> list[dict[str, Any]]:
         """Rank models by measured use."""
         return self._gateway.ranking()
+
+    def embed(self, model: str, input: str | Sequence[Any], **options: Any) -> EmbedReply:  # noqa: A002  # OpenAI's name
+        """Ask for vectors, as `aigateway.Gateway.embed` does."""
+        return _run(self._open(), lambda: self._gateway.embed(model, input, **options))
+
+    def image(self, model: str, prompt: str, **options: Any) -> ImageReply:
+        """Ask for pictures, as `aigateway.Gateway.image` does."""
+        return _run(self._open(), lambda: self._gateway.image(model, prompt, **options))
 
     def _open(self) -> BlockingPortal:
         with self._opening:

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.to_thread
 
+from .asking import Asking
 from .catalogue import expected_usage, ranking_rows
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, Chunks, Exchange, answered, fetch, open_exchange, probe, race, relist, running_loop, timer_for
@@ -38,14 +39,12 @@ from .types import (
     Clock,
     Ended,
     Outcome,
-    Reply,
     Retries,
     Routing,
     Target,
     Terms,
     Timeouts,
     Trace,
-    messages_from,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +58,6 @@ __all__ = ["Chunks", "Gateway", "SystemClock"]
 
 LOG = logging.getLogger("aigateway")
 ANYWHERE = Routing()
-Messages = str | Sequence[Mapping[str, Any]]
 
 
 class SystemClock:
@@ -73,7 +71,7 @@ class SystemClock:
         await anyio.sleep(seconds)
 
 
-class Gateway:
+class Gateway(Asking):
     """Answer requests from whichever configured provider can.
 
     Use it as an async context manager, or call `aclose`. It opens its connections on first use,
@@ -137,34 +135,6 @@ class Gateway:
                 await anyio.to_thread.run_sync(self.parts.mirror.close)
             if self.decisions.journal is not None:
                 await anyio.to_thread.run_sync(self.decisions.journal.close)
-
-    # -- what programs call -----------------------------------------------------------------
-
-    async def chat(self, model: str, messages: Messages, **options: Any) -> Reply:
-        """Ask for a whole answer.
-
-        `options` are `routing`, `timeout` (seconds for everything), `caller`, `extra` (fields for
-        one provider), and any OpenAI parameter. Raises RequestError, NoAnswer, ProviderError.
-        """
-        if options.pop("stream", False):
-            raise TypeError("chat() gives whole answers; use `async with gateway.stream(...) as chunks` for a stream")
-        exchange = await self.open(self._call(model, messages, options, stream=False))
-        await exchange.aclose()
-        reply = exchange.whole()
-        reply.trace = exchange.call.trace
-        return reply
-
-    def stream(self, model: str, messages: Messages, **options: Any) -> Chunks:
-        """Ask for a streamed answer: `async with gateway.stream(...) as chunks: async for chunk in chunks`."""
-        if not options.pop("stream", True):
-            raise TypeError("stream() gives streams; use `await gateway.chat(...)` for a whole answer")
-        call = self._call(model, messages, options, stream=True)
-        return Chunks(lambda: self.open(call), wants_usage=call.request.wants_usage)
-
-    def _call(self, model: str, messages: Messages, options: dict[str, Any], *, stream: bool) -> Call:
-        timeout, caller = options.pop("timeout", None), options.pop("caller", IN_PROCESS)
-        fields = {"model": model, "messages": messages_from(messages), "stream": stream, **options}
-        return self.call(ChatRequest.parse(fields), caller=caller, timeout=timeout)
 
     def call(
         self,

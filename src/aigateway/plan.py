@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from .catalogue import cost_of, expected_usage
 from .errors import RequestError
+from .operations import speaks
 from .parts import Parts
-from .providers import speaks
 from .routing import Resolved
 from .state import Memory
 from .types import Call, Candidate, Clock, Cost, Drop, Target, Terms, Usage
@@ -66,7 +66,8 @@ class Plan:
 
     def price(self, target: Target, usage: Usage | None) -> Cost:
         """Price what was used at a target, now."""
-        return cost_of(usage, self.parts.catalogue.info(target.provider, target.model), self._clock.wall())
+        info = self.parts.catalogue.info(target.provider, target.model)
+        return cost_of(usage, info, self._clock.wall())
 
     def _can(self, call: Call, target: Target) -> bool:
         """Tell whether a target can be asked what chat cannot say, if that is asked; note one that cannot."""

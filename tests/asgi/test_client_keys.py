@@ -224,7 +224,7 @@ class World:
         *headers: tuple[str, str | bytes],
         path: str = "/v1/chat/completions",
         method: str = "POST",
-        body: dict[str, Any] | None = None,
+        body: dict[str, Any] | bytes | None = None,
         query: str = "",
         address: str = "198.51.100.7",
     ) -> Answer:
@@ -237,7 +237,8 @@ class World:
         }  # fmt: skip  # one request
 
         async def receive() -> Any:
-            return {"type": "http.request", "body": json.dumps(CHAT | (body or {})).encode(), "more_body": False}
+            sent = body if isinstance(body, bytes) else json.dumps(CHAT | (body or {})).encode()
+            return {"type": "http.request", "body": sent, "more_body": False}
 
         async def send(message: Any) -> None:
             sent.append(message)

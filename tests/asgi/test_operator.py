@@ -34,10 +34,25 @@ WHO = {
     "root": (("admin-secret", ROOT),),
 }
 # What is sent instead of a chat; null says "not given".
-SENT = {"/v1/responses": {"input": "hi", "messages": None}}
+PROMPT: dict[str, Any] = {"prompt": "hi", "messages": None}
+SENT: dict[str, Any] = {
+    "/v1/responses": {"input": "hi", "messages": None},
+    "/v1/messages": {"max_tokens": 9},
+    "/v1/inference/complete": PROMPT,
+    "/v1/inference/stream": PROMPT,
+    "/chat/json": PROMPT,
+    "/chat": b"prompt=hi",
+}
 # none, unknown, caller, admin, root
 MATRIX = {
     "POST /v1/chat/completions": (401, 401, 200, 200, 401),
+    "POST /v1/messages": (401, 401, 200, 200, 401),
+    "POST /v1/messages/count_tokens": (401, 401, 200, 200, 401),
+    "POST /v1/chat/completions/stream": (401, 401, 200, 200, 401),
+    "POST /v1/inference/complete": (401, 401, 200, 200, 401),
+    "POST /v1/inference/stream": (401, 401, 200, 200, 401),
+    "POST /chat": (401, 401, 200, 200, 401),
+    "POST /chat/json": (401, 401, 200, 200, 401),
     "POST /v1/responses": (401, 401, 200, 200, 401),
     "GET /v1/models": (401, 401, 200, 200, 401),
     "GET /v1/models/a/echo": (401, 401, 200, 200, 401),

@@ -18,7 +18,7 @@ Configure = Callable[..., Settings]
 Switch = Callable[[str, str], None]
 HELLO = [{"role": "user", "content": "hi"}]
 BODIES: dict[str, dict[str, Any]] = {
-    "responses": {"input": "hi", "metadata": {"mine": "1"}},
+    "responses": {"input": "hi", "instructions": "Be brief."},
     "messages": {"messages": HELLO, "max_tokens": 512, "metadata": {"user_id": "7"}},
 }
 SPEAKERS = [

@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aigateway.errors import Kind, ProviderError
+from aigateway.operations import read_object
+from aigateway.operations._usage import read_responses_usage, usage_of
 from aigateway.plugins import Registry
 from aigateway.providers import OpenAICompatible, Options, read_usage
-from aigateway.providers._usage import read_responses_usage, usage_of
-from aigateway.providers._shape import read_object
 from aigateway.transport import SSEDecoder
 from aigateway.types import ChatRequest, Chunk, Event, Reply, Usage, WireResponse
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aigateway.errors import RequestError
-from aigateway.surfaces._responses import Responses
+from aigateway.surfaces.responses._surface import Responses
 
 SURFACE = Responses()
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "read", "arguments": '{"n":1}'}
@@ -120,7 +120,7 @@ def test_two_answers_in_a_row_are_two_messages() -> None:
 
 def test_sealed_thoughts_come_back() -> None:
     """Thoughts we gave as encrypted content are read again, for clients that send nothing else; a vendor's are not."""
-    from aigateway.surfaces._responses_input import sealed
+    from aigateway.surfaces.responses._input import sealed
 
     sent = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed("hm, ü")}
     assert "hm, ü" == messages(sent, CALL)[0]["reasoning_content"]

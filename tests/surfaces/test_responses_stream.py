@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from aigateway.errors import Kind, ProviderError, StreamInterrupted
 from aigateway.surfaces import Named, Responses
-from aigateway.surfaces._responses_input import unsealed
+from aigateway.surfaces.responses._input import unsealed
 from aigateway.types import Chunk, NativeChunk, Reply, Usage
 
 SURFACE = Responses()

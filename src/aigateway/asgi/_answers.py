@@ -66,7 +66,7 @@ class Answers(ABC):
             if asked.stream:
                 await self._stream(request, exchange, parsed)
             else:
-                await request.answer(self.whole(exchange), headers=self._headers(exchange, parsed))
+                await request.answer(self.whole(exchange), headers=self.headers(exchange, parsed))
         except anyio.get_cancelled_exc_class():
             if not isinstance(request.reason, ClientGone):
                 await request.last_words(ShuttingDown())  # before closing, which may take its time
@@ -78,7 +78,7 @@ class Answers(ABC):
     async def _stream(self, request: Incoming, exchange: Exchange, parsed: float) -> None:
         exchange.collect = False  # a client over HTTP has what arrived
         tells = self.tells(request, exchange)
-        await request.start_stream({**STREAM_HEADERS, **self._headers(exchange, parsed)}, tells.failed)
+        await request.start_stream({**STREAM_HEADERS, **self.headers(exchange, parsed)}, tells.failed)
         try:
             while batch := await exchange.read():
                 for some in _portions(batch):
@@ -90,7 +90,8 @@ class Answers(ABC):
         else:
             await request.finish(tells.end())
 
-    def _headers(self, exchange: Exchange, parsed: float) -> dict[str, str]:
+    def headers(self, exchange: Exchange, parsed: float) -> dict[str, str]:
+        """Say who answered, and how much work it was."""
         call, target = exchange.call, exchange.target
         headers = {
             "x-aigateway-provider": self._prefix + target.provider,

@@ -23,12 +23,14 @@ from ._cors import Cors
 from ._door import Door
 from ._health import Detailed, Health
 from ._hello import Ping, Welcome
-from ._incoming import ASGIApp, ClientGone, Incoming, Receive, Scope, Send
+from ._incoming import ASGIApp, ClientGone, Envelope, Incoming, Receive, Scope, Send
+from ._messages import CountTokens, CreateMessage
 from ._openapi import describe
 from ._operator import ClearRests, CurrentKey, Keys, ReloadKeys
 from ._pages import Asset, Docs, OpenAPI, Redoc
 from ._responses import CreateResponse
 from ._running import Running, ShuttingDown
+from ._simple import ChatForm, ChatJSON, ChatStreamed, Complete, CompleteStreamed
 from ._who import Inside, Seen, Who
 
 __all__ = ["ROUTES", "App", "create_app"]
@@ -55,7 +57,14 @@ class Entry(NamedTuple):
 # any caller's.
 ROUTES: Sequence[Entry] = (
     Entry("POST", "/v1/chat/completions", Chat, "chat"),
+    Entry("POST", "/v1/chat/completions/stream", ChatStreamed, "chat"),
     Entry("POST", "/v1/responses", CreateResponse, "chat"),
+    Entry("POST", "/v1/messages", CreateMessage, "chat"),
+    Entry("POST", "/v1/messages/count_tokens", CountTokens, "chat"),
+    Entry("POST", "/v1/inference/complete", Complete, "chat"),
+    Entry("POST", "/v1/inference/stream", CompleteStreamed, "chat"),
+    Entry("POST", "/chat", ChatForm, "chat"),
+    Entry("POST", "/chat/json", ChatJSON, "chat"),
     Entry("GET HEAD", "/v1/models", Models, "catalogue"),
     Entry("GET HEAD", "/v1/models/{id:path}", OneModel, "catalogue"),
     Entry("GET HEAD", "/models/providers", Providers, "catalogue"),
@@ -179,6 +188,7 @@ class Admitted:
 
     def __init__(self, entry: Entry, endpoint: Endpoint, door: Door, server: ServerSettings) -> None:
         self._endpoint = endpoint
+        self._envelope: Envelope | None = getattr(endpoint, "envelope", None)
         self._methods = frozenset(entry.methods.split())
         self._access: Access = entry.access
         if entry.access == "docs":
@@ -190,6 +200,8 @@ class Admitted:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit, then answer."""
         request: Incoming = scope["aigateway.request"]
+        if self._envelope is not None:
+            request.envelope = self._envelope
         if self._access == "caller" or self._access in SCOPED:
             request.caller = await self._door.caller(request)
             if self._access in SCOPED:

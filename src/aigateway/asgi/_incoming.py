@@ -20,6 +20,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Envelope = Callable[[GatewayError, str], dict[str, Any]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY = 10 * 1024 * 1024
@@ -53,12 +54,12 @@ class Incoming:
     `reason` why its work was cancelled, if it was. `tried` masks a key that was not taken, `why` says
     what was wrong with it. `address` is the client's, as far as it can be trusted; `beside` are headers
     that go with whatever answer there is, an error included (a call's `headers`). `broken` writes what
-    ends a stream that breaks off; None before there is one.
+    ends a stream that breaks off; None before there is one. `envelope` is how errors are written here.
     """
 
     __slots__ = (
-        "_send", "address", "beside", "broken", "caller", "complete", "ended", "headers", "id", "reason", "receive",
-        "received", "repeated", "scope", "sends", "started", "status", "tried", "why",
+        "_send", "address", "beside", "broken", "caller", "complete", "ended", "envelope", "headers", "id", "reason",
+        "receive", "received", "repeated", "scope", "sends", "started", "status", "tried", "why",
     )  # fmt: skip  # one object per request
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,6 +83,7 @@ class Incoming:
         self.beside: Mapping[str, str] = {}
         self.reason: Exception | None = None
         self.broken: Callable[[GatewayError], bytes] | None = None
+        self.envelope: Envelope = error_body
 
     @property
     def path(self) -> str:
@@ -121,6 +123,8 @@ class Incoming:
         """Send the head of the answer."""
         self.status = status
         raw = [(b"content-type", content_type), (b"x-request-id", self.id.encode("latin-1"))]
+        if self.envelope is not error_body:
+            raw.append((b"request-id", self.id.encode("latin-1")))  # what Anthropic's clients read
         if length is not None:
             raw.append((b"content-length", b"%d" % length))
         for name, value in ({**self.beside, **headers} if self.beside else headers).items():
@@ -155,9 +159,9 @@ class Incoming:
         await self.finish(b"" if self.scope["method"] == "HEAD" else body)
 
     async def refuse(self, error: GatewayError, headers: Mapping[str, str] | None = None) -> None:
-        """Send an error in OpenAI's envelope; as the end of a stream, in the stream's words."""
+        """Send an error in the route's envelope; as the end of a stream, in the stream's words."""
         if not self.status:
-            body = to_json(error_body(error, self.id))
+            body = to_json(self.envelope(error, self.id))
             await self.answer(body, status=error.status, headers={**error.headers, **(headers or {})})
         elif self.broken is not None and not self.complete:
             await self.finish(self.broken(error), error.code or "failed")

@@ -7,22 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..surfaces import Responses
+from ..surfaces import Messages, Responses
 from ..types import ChatRequest
+from ._simple import prompt_schema
 
 if TYPE_CHECKING:
     from ._app import Entry
 
 __all__ = ["describe"]
 
+Make = Callable[[dict[str, Any]], dict[str, Any]]
 JSON, EVENTS, FORM = "application/json", "text/event-stream", "application/x-www-form-urlencoded"
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 FREE: dict[str, Any] = {"type": "object"}
-PROMPT: dict[str, Any] = {
-    "type": "object",
-    "properties": {"prompt": {"type": "string", "minLength": 1}, "model": {"type": "string"}},
-    "required": ["prompt"],
-}
 ERROR: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -101,23 +98,29 @@ def _ref(name: str) -> str:
     return f"#/components/schemas/{name}"
 
 
-def _chat(schemas: dict[str, Any]) -> dict[str, Any]:
-    schema = ChatRequest.schema(_ref("{model}"))
-    schemas.update(schema.pop("$defs", {}))
-    schemas["ChatBody"] = schema
-    return {"$ref": _ref("ChatBody")}
+def _of(name: str, schema: Callable[[str], dict[str, Any]]) -> Make:
+    """Put a schema among the document's, and refer to it there."""
+
+    def make(schemas: dict[str, Any]) -> dict[str, Any]:
+        found = schema(_ref("{model}"))
+        schemas.update(found.pop("$defs", {}))
+        schemas[name] = found
+        return {"$ref": _ref(name)}
+
+    return make
 
 
-def _response(schemas: dict[str, Any]) -> dict[str, Any]:
-    schema = Responses.schema(_ref("{model}"))
-    schemas.update(schema.pop("$defs", {}))
-    schemas["ResponsesBody"] = schema
-    return {"$ref": _ref("ResponsesBody")}
-
-
-Make = Callable[[dict[str, Any]], dict[str, Any]]
+CHAT, PROMPT = _of("ChatBody", ChatRequest.schema), _of("PromptBody", prompt_schema)
+MESSAGES = _of("MessagesBody", Messages.schema)
 # What is sent where; a route that is not here takes no body.
 BODIES: Mapping[str, tuple[str, Make]] = {
-    "/v1/chat/completions": (JSON, _chat),
-    "/v1/responses": (JSON, _response),
+    "/v1/chat/completions": (JSON, CHAT),
+    "/v1/chat/completions/stream": (JSON, CHAT),
+    "/v1/responses": (JSON, _of("ResponsesBody", Responses.schema)),
+    "/v1/messages": (JSON, MESSAGES),
+    "/v1/messages/count_tokens": (JSON, MESSAGES),
+    "/v1/inference/complete": (JSON, PROMPT),
+    "/v1/inference/stream": (JSON, PROMPT),
+    "/chat": (FORM, PROMPT),
+    "/chat/json": (JSON, PROMPT),
 }

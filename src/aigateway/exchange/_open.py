@@ -10,7 +10,8 @@ import anyio
 
 from ..catalogue import FREE
 from ..errors import Kind, ProviderError, RequestError, WireError
-from ..providers import LocalProvider, Provider, offered
+from ..operations import offered
+from ..providers import LocalProvider, Provider
 from ..secrets import Secret
 from ..transport import HTTPResponse, read_all, read_some
 from ..types import Call, ChatRequest, Chunk, HTTPRequest, Reply, Role, Target, WireFailure, WireResponse

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
 from ..errors import Kind, ProviderError, WireError
-from ..providers import StreamDecoder, tell
+from ..operations import tell
+from ..providers import StreamDecoder
 from ..transport import HTTPResponse, SSEDecoder
 from ..types import Chunk, NativeChunk, NativeReply, Reply, Usage
 from ._failures import SAMPLE, from_bug

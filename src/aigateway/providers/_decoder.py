@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..errors import Kind, ProviderError
+from ..operations import WITHHELD, nonsense, read_object, usage_of
 from ..types import Chunk, Event, Usage, WireFailure
 from ._dialect import Dialect
-from ._shape import WITHHELD, check_finish, check_index, check_message, nonsense, read_object
-from ._usage import usage_of
+from ._shape import check_finish, check_index, check_message
 
 __all__ = ["ChatDecoder"]
 

@@ -13,18 +13,15 @@ from typing import Any, ClassVar, Literal
 from pydantic_core import from_json, to_json
 
 from ..errors import ConfigurationError, Kind, ProviderError
+from ..operations import CODECS, WITHHELD, Codec, Peer, nonsense, read_object, usage_of
 from ..secrets import Secret
 from ..types import ChatRequest, HTTPRequest, ModelInfo, Reply, Target, Usage, WireFailure, WireResponse
 from ._classify import Rule, classify, read_error
-from ._codec import Codec, Peer
 from ._decoder import ChatDecoder
 from ._dialect import Dialect
-from ._messages import MessagesCodec
 from ._models_file import load_models
 from ._provider import Options, StreamDecoder
-from ._responses import ResponsesCodec
-from ._shape import WITHHELD, check_finish, check_index, check_message, nonsense, read_object
-from ._usage import usage_of
+from ._shape import check_finish, check_index, check_message
 
 __all__ = ["OpenAICompatible"]
 
@@ -40,10 +37,6 @@ COMMON_RULES = (
     Rule(Kind.OVERLOADED, code="provider_overloaded"),  # OpenRouter
     Rule(Kind.OVERLOADED, code="provider_unavailable"),  # OpenRouter
 )
-
-
-# What is spoken besides chat, to vendors whose dialect has a path for it.
-CODECS: Mapping[str, Codec] = {"responses": ResponsesCodec(), "messages": MessagesCodec()}
 
 
 class OpenAICompatible:
@@ -189,7 +182,7 @@ class OpenAICompatible:
         if self.refused(body) if other else self.failed(body):
             raise self.classify(WireFailure(response.status, response.headers, event=body, at=response.at))
         if other:
-            return self.codecs[request.operation].decode(self._peer, request, body)
+            return self.codecs[request.operation].decode(self._peer, request, body, response.at)
         for choice in body["choices"]:
             self._read_choice(choice)
         if not body["choices"]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
-from pydantic_core import from_json
-
 from ..errors import Kind, ProviderError
+from ..operations import nonsense
 from ._dialect import Dialect
 
-__all__ = ["WITHHELD", "check_finish", "check_index", "check_message", "nonsense", "read_object"]
+__all__ = ["check_finish", "check_index", "check_message"]
 
 TEXTS = ("content", "reasoning_content", "refusal", "role")
 CALL_TEXTS, FUNCTION_TEXTS = ("id", "type"), ("name", "arguments")
@@ -20,23 +17,6 @@ CALL_TEXTS, FUNCTION_TEXTS = ("id", "type"), ("name", "arguments")
 MOST_CHOICES, MOST_CALLS = 128, 1024
 # No vendor means an end by this one; OpenRouter and its like send it when their own vendor failed.
 FINISH_FAILURES = {"error": Kind.SERVER_ERROR}
-WITHHELD = "the vendor's content filter withheld the answer"
-# What a number that is too large looks like, before anything is walked through; names may look so, too.
-MAY_OVERFLOW = re.compile(rb"\d[eE]\+?\d{3}|\d{200}")
-DEEP = frozenset({dict, list, float})
-
-
-def read_object(data: bytes, what: str) -> dict[str, Any]:
-    """Parse a JSON object that is as good JSON again. Raises ProviderError."""
-    try:
-        body = from_json(data, allow_inf_nan=False)
-    except ValueError:
-        raise nonsense(f"{what} is not JSON") from None
-    if not isinstance(body, dict):
-        raise nonsense(f"{what} is not a JSON object")
-    if MAY_OVERFLOW.search(data) and not _is_finite(body):
-        raise nonsense(f"{what} holds a number no JSON can hold")
-    return body
 
 
 def check_message(message: Mapping[str, Any]) -> None:
@@ -82,22 +62,7 @@ def check_finish(choice: Mapping[str, Any], dialect: Dialect) -> str | None:
     return finish
 
 
-def nonsense(message: str) -> ProviderError:
-    """Build the error for an answer that makes no sense."""
-    return ProviderError(Kind.PROTOCOL_ERROR, message)
-
-
 def _check_texts(part: Mapping[str, Any], names: tuple[str, ...]) -> None:
     for name in names:
         if name in part and part[name] is not None and type(part[name]) is not str:
             raise nonsense(f"{name} is not a text")
-
-
-def _is_finite(value: Any) -> bool:
-    """Tell whether all numbers of a value in DEEP are: 1e999 parses, to an infinity."""
-    if type(value) is float:
-        return isfinite(value)
-    for part in value.values() if type(value) is dict else value:
-        if type(part) in DEEP and not _is_finite(part):
-            return False
-    return True

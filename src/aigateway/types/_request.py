@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import RequestError
 from ._json import FORBIDDEN, read_json, refuse_forbidden, written
@@ -45,12 +45,12 @@ class ChatRequest:
     needs: RequestError | None = None
 
     @classmethod
-    def parse_json(cls, data: bytes) -> ChatRequest:
+    def parse_json(cls, data: bytes) -> Self:
         """Read a JSON body. Raises RequestError that names the field and what it must be."""
         return cls._checked(read_json(data))
 
     @classmethod
-    def parse(cls, fields: Mapping[str, Any]) -> ChatRequest:
+    def parse(cls, fields: Mapping[str, Any]) -> Self:
         """Read a mapping as `parse_json` reads a body; the caller's objects are left alone."""
         return cls.parse_json(written(fields))
 
@@ -64,7 +64,7 @@ class ChatRequest:
         return request
 
     @classmethod
-    def _checked(cls, body: object) -> ChatRequest:
+    def _checked(cls, body: object) -> Self:
         from pydantic import ValidationError
 
         try:
@@ -73,7 +73,7 @@ class ChatRequest:
             raise _explain(error) from None
 
     @classmethod
-    def _of(cls, body: dict[str, Any]) -> ChatRequest:
+    def _of(cls, body: dict[str, Any]) -> Self:
         refuse_forbidden(body)
         # A null says "not given" in every SDK; vendors differ on it, so it is not sent.
         if None in body.values():

@@ -14,6 +14,7 @@ from aigateway.types import ChatRequest, Reply, Target, WireFailure, WireRespons
 from ._answers import NOISE, details_text, drop_noise
 from ._errors import RULES, base_code, read_failure
 from ._history import repair, system_first
+from ._images import MiniMaxImages
 from ._stream import MiniMaxDecoder
 from ._thinking import split_thinking
 
@@ -33,10 +34,12 @@ class MiniMax(OpenAICompatible):
     """
 
     decoder_class = MiniMaxDecoder
+    codecs = {**OpenAICompatible.codecs, "images": MiniMaxImages()}  # noqa: RUF012  # a ClassVar of its base
     settings = frozenset({"api", "region"})
     dialect = Dialect(
         base_url=REGIONS["global"],
-        paths={"messages": "/anthropic/v1/messages"},  # platform.minimax.io; vercel/ai, packages/minimax
+        # platform.minimax.io; vercel/ai, packages/minimax
+        paths={"messages": "/anthropic/v1/messages", "images": "/v1/image_generation"},
         rename={"max_tokens": "max_completion_tokens"},
         drop=frozenset({"presence_penalty", "frequency_penalty", "logit_bias"}),
         message_drop=frozenset({"reasoning"}),  # other vendors' thoughts
@@ -59,7 +62,7 @@ class MiniMax(OpenAICompatible):
         return reply
 
     def address(self, operation: str) -> str:
-        """Give the URL of an operation; other dialects are beside the version, not below it."""
+        """Give the URL of an operation; the paths hold the version, which other dialects have elsewhere."""
         return self.base_url.removesuffix("/v1") + self.dialect.paths[operation]
 
     def refused(self, body: Mapping[str, Any]) -> bool:

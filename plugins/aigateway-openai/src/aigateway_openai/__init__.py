@@ -12,6 +12,8 @@ from aigateway.providers import Dialect, OpenAICompatible, Options, Rule
 from aigateway.secrets import Secret
 from aigateway.types import Target
 
+from ._images import OpenAIImages
+
 __all__ = ["OpenAI", "aigateway_providers"]
 
 # A key belongs to a project; another key may be of another project, so any may be tried.
@@ -64,13 +66,15 @@ class OpenAI(OpenAICompatible):
     # `max_tokens` gives 400 on o-series, GPT-5 and GPT-6 (vercel/ai); the new name works everywhere.
     dialect = Dialect(
         base_url="https://api.openai.com/v1",
-        paths={"responses": "/responses"},  # openai/openai-openapi
+        # openai/openai-openapi
+        paths={"responses": "/responses", "embeddings": "/embeddings", "images": "/images/generations"},
         rename={"max_tokens": "max_completion_tokens"},
         drop=FOREIGN,
         message_drop=frozenset({"reasoning", "reasoning_content", "reasoning_details"}),
         errors=ERRORS,
     )
     settings = frozenset({"organization", "project"})
+    codecs = {**OpenAICompatible.codecs, "images": OpenAIImages()}  # noqa: RUF012  # a ClassVar of its base
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)

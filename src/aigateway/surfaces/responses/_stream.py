@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import GatewayError
-from ..types import Chunk, NativeChunk, Usage
-from ._responses_input import sealed
-from ._responses_output import PARTS, PREFIXES, Calling, Spoken, made, place, within
-from ._responses_reply import INCOMPLETE, answer, error_object, usage_object
-from ._surface import Named
+from ...errors import GatewayError
+from ...types import Chunk, NativeChunk, Usage
+from .._surface import Named
+from ._input import sealed
+from ._output import PARTS, PREFIXES, Calling, Spoken, made, place, within
+from ._reply import INCOMPLETE, answer, error_object, usage_object
 
 __all__ = ["ResponsesTelling"]
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from ..types import Chunk, Reply
-from ..types._request import _explain
-from ._responses_request import chat_fields, native_fields
-from ._responses_stream import ResponsesTelling
+from ...types import Chunk, Reply
+from ...types._request import _explain
+from ._request import chat_fields, native_fields
+from ._stream import ResponsesTelling
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -69,6 +69,6 @@ def _adapter() -> TypeAdapter[dict[str, Any]]:
     """Build the checker on first use: importing does nothing."""
     from pydantic import TypeAdapter
 
-    from ._responses_body import ResponsesBody
+    from ._body import ResponsesBody
 
     return TypeAdapter(ResponsesBody)  # type: ignore[arg-type]  # a TypedDict is a dict at run time

@@ -9,7 +9,7 @@ from ..errors import Kind, ProviderError
 from ..secrets import Secret
 from ..types import NOTHING, ChatRequest, NativeChunk, NativeReply, Said, Target, Usage, WireFailure
 from ._codec import NativeDecoder, Peer, native_body
-from ._shape import WITHHELD, nonsense
+from ._reading import WITHHELD, nonsense
 from ._usage import read_responses_usage
 
 __all__ = ["ResponsesCodec"]
@@ -35,7 +35,7 @@ class ResponsesCodec:
         """Send what chat sends."""
         return dict(plain)
 
-    def decode(self, peer: Peer, request: ChatRequest, body: dict[str, Any]) -> NativeReply:
+    def decode(self, peer: Peer, request: ChatRequest, body: dict[str, Any], at: float) -> NativeReply:
         """Read a whole response. Raises ProviderError, also for one that says it failed."""
         check(peer, body)
         usage = read_responses_usage(body.get("usage"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import RequestError
-from ._responses_input import History, rows, text_at, unknown_to_chat, unsealed
-from ._surface import NativeOnly
+from ...errors import RequestError
+from .._fields import rows, text_at
+from .._surface import NativeOnly
+from ._input import History, unknown_to_chat, unsealed
 
 __all__ = ["chat_fields", "native_fields"]
 

@@ -8,8 +8,8 @@ from time import time
 from typing import Any
 from uuid import uuid4
 
-from ..errors import GatewayError, Kind, ProviderError, StreamInterrupted
-from ..types import Usage
+from ...errors import GatewayError, Kind, ProviderError, StreamInterrupted
+from ...types import Usage
 
 __all__ = ["INCOMPLETE", "answer", "error_object", "usage_object"]
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import Kind, ProviderError, Remedy
 from ..secrets import Secret
 from ..types import ChatRequest, Chunk, Event, NativeChunk, Reply, Target, Usage, WireFailure
-from ._provider import StreamDecoder
-from ._shape import nonsense, read_object
+from ._reading import nonsense, read_object
 
-__all__ = ["Codec", "NativeDecoder", "Peer", "native_body", "offered", "speaks"]
+if TYPE_CHECKING:
+    from ..providers import StreamDecoder
+
+__all__ = ["ELSEWHERE", "Codec", "NativeDecoder", "Peer", "native_body", "offered", "speaks"]
 
 # What the request itself decides, whatever `extra` says of it.
 PINNED = frozenset({"model", "stream", "input", "messages", "instructions", "system", "prompt"})
@@ -39,8 +41,8 @@ class Codec(Protocol):
     def headers(self, plain: Mapping[str, str | Secret], key: Secret) -> dict[str, str | Secret]:
         """Give the headers, from those chat is sent with."""
 
-    def decode(self, peer: Peer, request: ChatRequest, body: dict[str, Any]) -> Reply:
-        """Read a body that is no failure. Raises ProviderError for what makes no sense."""
+    def decode(self, peer: Peer, request: ChatRequest, body: dict[str, Any], at: float) -> Reply:
+        """Read a body that is no failure, received at a time. Raises ProviderError for what makes no sense."""
 
     def decoder(self, peer: Peer, request: ChatRequest) -> StreamDecoder:
         """Start reading a stream. Raises ProviderError where the operation has none."""

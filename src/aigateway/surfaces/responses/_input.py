@@ -7,10 +7,11 @@ from binascii import Error as NotBase64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import RequestError
-from ._surface import NativeOnly
+from ...errors import RequestError
+from .._fields import rows, text_at
+from .._surface import NativeOnly
 
-__all__ = ["History", "rows", "sealed", "text_at", "unknown_to_chat", "unsealed"]
+__all__ = ["History", "sealed", "unknown_to_chat", "unsealed"]
 
 # Thoughts in the field for encrypted ones, for clients that send nothing else back: ours to read, hidden from nobody.
 OURS = "aigateway."
@@ -170,26 +171,10 @@ def unknown_to_chat(what: str, param: str) -> NativeOnly:
     return NativeOnly(f"{what} needs a target that speaks the Responses API itself.", param=param)
 
 
-def rows(value: object, path: str) -> list[dict[str, Any]]:
-    """Give a list of objects. Raises RequestError."""
-    if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
-        raise RequestError(f"{path!r} must be a text or a list of objects", param=path)
-    return value
-
-
 def rows_at(item: Mapping[str, Any], name: str, path: str) -> list[dict[str, Any]]:
     """Give a list of objects inside an object; none where it is not given."""
     value = item.get(name)
     return [] if value is None else rows(value, f"{path}.{name}")
-
-
-def text_at(item: Mapping[str, Any], name: str, path: str) -> str:
-    """Give a text inside an object. Raises RequestError."""
-    value = item.get(name)
-    if not isinstance(value, str):
-        where = f"{path}.{name}"
-        raise RequestError(f"{where!r} must be a text", param=where)
-    return value
 
 
 def sealed(thoughts: str) -> str:

@@ -9,7 +9,7 @@ from ..errors import Kind, ProviderError
 from ..secrets import Secret
 from ..types import NOTHING, ChatRequest, Chunk, NativeChunk, NativeReply, Said, Target, Usage
 from ._codec import NativeDecoder, Peer, native_body
-from ._shape import WITHHELD, nonsense
+from ._reading import WITHHELD, nonsense
 from ._usage import read_messages_usage
 
 __all__ = ["MessagesCodec"]
@@ -40,7 +40,7 @@ class MessagesCodec:
         kept = {name: value for name, value in plain.items() if not isinstance(value, Secret)}
         return {**kept, "x-api-key": key, "anthropic-version": VERSION}
 
-    def decode(self, peer: Peer, request: ChatRequest, body: dict[str, Any]) -> NativeReply:
+    def decode(self, peer: Peer, request: ChatRequest, body: dict[str, Any], at: float) -> NativeReply:
         """Read a whole message. Raises ProviderError for what makes no sense."""
         content = body.get("content")
         if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):

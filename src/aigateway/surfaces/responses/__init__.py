@@ -1,0 +1,5 @@
+"""OpenAI's Responses API."""
+
+from ._surface import Responses
+
+__all__ = ["Responses"]
