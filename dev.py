@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
-# The tests come last, so that their closing line is the last of pytest's lines.
-SESSIONS = ("lint", "types", "layers", "plugins", "docs", "examples", "demo", "tests")
+# The tests come last, so that their closing line is the last of pytest's lines; the examples are among them.
+SESSIONS = ("lint", "types", "layers", "plugins", "docs", "demo", "tests")
 WINDOWS = os.name == "nt"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ MATRIX = None if INSTALLED else PYTHONS
 NEWEST = None if INSTALLED else PYTHONS[-1]
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 EXTRAS = ["encryption", "jwt", "metrics", "otel", "server", "testing"]
+# Many tests wait rather than compute: one worker more than there are cores. `-- -n 0` runs them one after the other.
+PARALLEL = ("-n", str((os.cpu_count() or 1) + 1))
 TYPED = ["src", *(str(path.relative_to(ROOT) / "src") for path in PLUGINS), "benchmarks", "tests/typing/api.py"]
 
 
@@ -62,7 +65,7 @@ def tests(session: nox.Session) -> None:
     words = [word for word in session.posargs if word != "--cov"]
     if "--cov" not in session.posargs:
         # The session `plugins` runs the plug-ins' own tests, against what is built of them.
-        session.run("python", "-m", "pytest", *(words or (["tests"] if INSTALLED else [])))
+        session.run("python", "-m", "pytest", *PARALLEL, *(words or (["tests"] if INSTALLED else [])))
         return
     session.run("coverage", "run", "-m", "pytest", *words)
     session.run("coverage", "report", "--show-missing", "--skip-covered")
@@ -75,7 +78,7 @@ def minimum(session: nox.Session) -> None:
     wanted = PROJECT["dependency-groups"]["tests"]
     core = f".[{','.join(EXTRAS)}]"
     session.install("--resolution", "lowest-direct", "-e", core, *everything, *wanted)
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session(python=NEWEST)
@@ -91,7 +94,10 @@ def plugins(session: nox.Session) -> None:
         run_on_what_is_declared(session, place, wheels)
     for path in PLUGINS:
         shutil.copytree(path / "tests", place / "tests" / path.name)
-    session.run(python, "-P", "-m", "pytest", "-c", ROOT / "pyproject.toml", place / "tests", external=True)
+    for name in ("conftest.py", "side_by_side.py"):
+        shutil.copy(ROOT / "tests" / name, place / "tests")
+    configured = ("-c", ROOT / "pyproject.toml", *PARALLEL)
+    session.run(python, "-P", "-m", "pytest", *configured, place / "tests", external=True)
 
 
 @nox.session(python=NEWEST)

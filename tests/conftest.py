@@ -1,10 +1,13 @@
-"""What every test stands on: both event loops, a network that ends at this machine."""
+"""What every test stands on: both event loops, a network that ends at this machine, a place beside the others."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from ipaddress import ip_address
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import hypothesis
@@ -31,3 +34,49 @@ sys.addaudithook(_loopback_only)
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Run async tests on asyncio and on trio."""
     return str(request.param)
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Show what was measured below the results, also when a worker measured it."""
+    return lambda words: record_property("figure", words)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures."""
+    for report in terminalreporter.getreports("passed"):
+        for name, words in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(str(words))
+
+
+# -- `pytest -n`: several workers, see side_by_side.py ------------------------------------------
+
+ALONE = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker where to write which tests are marked `alone`."""
+    if ALONE not in node.config.stash:
+        folder = TemporaryDirectory(prefix="alone-")
+        node.config.add_cleanup(folder.cleanup)
+        node.config.stash[ALONE] = Path(folder.name) / "alone.json"
+    node.workerinput["alone"] = str(node.config.stash[ALONE])
+
+
+@pytest.hookimpl(tryfirst=True)  # when xdist has told what was collected, the schedule begins
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Write it, in a worker."""
+    if file := getattr(session.config, "workerinput", {}).get("alone"):
+        from .side_by_side import write_down
+
+        write_down(session.items, Path(file))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share the tests out."""
+    from .side_by_side import SideBySide
+
+    return SideBySide(config, log, config.stash[ALONE])

@@ -32,7 +32,7 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 COMMANDS = (
-    *("serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "schema", "simulate"),
+    *("serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "doctor", "schema", "simulate"),
     *("keys", "callers"),
 )
 SUBCOMMANDS = (
@@ -75,6 +75,8 @@ HEADINGS = {
     "PriceSettings": '`[models."PROVIDER/ID"]`',
     "RouteSettings": "`[routes.NAME]`",
     "HedgeSettings": "`[routes.NAME]`",
+    "ShadowSettings": "`[routes.NAME]`",
+    "WhenSettings": "`[routes.NAME]`",
     "TargetSettings": "`[routes.NAME]`",
     "TimeoutSettings": "`[timeouts]`",
     "RetrySettings": "`[retries]`",

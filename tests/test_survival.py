@@ -130,6 +130,7 @@ def test_the_table_says_what_was_missed(faults: Sequence[str], word: str) -> Non
     assert ("2 x torn" in table([row])) == bool(faults)
 
 
+@pytest.mark.alone("its bounds are kept by timers of fractions of a second")
 def test_the_quick_form_keeps_every_bound() -> None:
     """Few of everything, over real sockets, through a served gateway and both doors; times are shown, not judged."""
     command = [sys.executable, "-m", "benchmarks.survival", "--quick"]

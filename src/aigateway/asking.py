@@ -8,10 +8,12 @@ from typing import Any
 
 from .exchange import Chunks, Exchange
 from .operations import EmbedReply, EmbedRequest, ImageReply, ImageRequest
+from .surfaces import Responses, parse, spoken
 from .types import IN_PROCESS, Call, Caller, ChatRequest, NativeReply, Reply, messages_from
 
 __all__ = ["Asking", "Messages"]
 
+RESPONSES = Responses()
 Messages = str | Sequence[Mapping[str, Any]]
 
 
@@ -57,6 +59,24 @@ class Asking(ABC):
         """Ask for pictures (`n`, `size`, `response_format`), in `reply.images`; options and errors as in `chat`."""
         fields = {"model": model, "prompt": prompt, **options}
         return ImageReply.of(_native(await self._answer(self._call(ImageRequest.parse, fields))))
+
+    async def respond(
+        self,
+        model: str,
+        input: str | Sequence[Mapping[str, Any]],  # noqa: A002  # OpenAI's name
+        **options: Any,
+    ) -> NativeReply:
+        """Ask for a response, as OpenAI's Responses API without state has it.
+
+        Its text is `reply.text`, the object `reply.body`. `options` are any of that API's parameters;
+        the others, and errors, as in `chat`.
+        """
+        if options.pop("stream", False):
+            raise TypeError(
+                "respond() gives whole answers; stream POST /v1/responses, or `gateway.stream(...)` in chat"
+            )
+        call = self._call(lambda fields: parse(RESPONSES, fields), {"model": model, "input": input, **options})
+        return spoken(RESPONSES, call.request, await self._answer(call))
 
     def _call(self, read: Callable[[Mapping[str, Any]], ChatRequest], fields: dict[str, Any]) -> Call:
         timeout, caller = fields.pop("timeout", None), fields.pop("caller", IN_PROCESS)

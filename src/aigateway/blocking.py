@@ -15,7 +15,7 @@ from .asking import Messages
 from .gateway import Chunks as AsyncChunks
 from .gateway import Gateway as AsyncGateway
 from .operations import EmbedReply, ImageReply
-from .types import Chunk, Decision, Outcome, Reply, Usage
+from .types import Chunk, Decision, NativeReply, Outcome, Reply, Usage
 
 if TYPE_CHECKING:
     from .config import Settings
@@ -87,6 +87,15 @@ class Gateway:
     def image(self, model: str, prompt: str, **options: Any) -> ImageReply:
         """Ask for pictures, as `aigateway.Gateway.image` does."""
         return _run(self._open(), lambda: self._gateway.image(model, prompt, **options))
+
+    def respond(
+        self,
+        model: str,
+        input: str | Sequence[Mapping[str, Any]],  # noqa: A002  # OpenAI's name
+        **options: Any,
+    ) -> NativeReply:
+        """Ask for a response, as `aigateway.Gateway.respond` does."""
+        return _run(self._open(), lambda: self._gateway.respond(model, input, **options))
 
     def _open(self) -> BlockingPortal:
         with self._opening:

@@ -27,10 +27,12 @@ from .keys import Wanted
 from .parts import build, journal_of
 from .plan import Plan
 from .plugins import Registry
-from .routing import Attempt, Attempts, Health
-from .state import Decisions, Memory, Rest
+from .routing import Attempt, Attempts
+from .shadow import Shadows
+from .state import Decisions, Health, Memory, Rest
 from .transport import Transport, open_transport
 from .types import (
+    ANYWHERE,
     IN_PROCESS,
     Call,
     Caller,
@@ -40,7 +42,6 @@ from .types import (
     Ended,
     Outcome,
     Retries,
-    Routing,
     Target,
     Terms,
     Timeouts,
@@ -57,7 +58,6 @@ if TYPE_CHECKING:
 __all__ = ["Chunks", "Gateway", "SystemClock"]
 
 LOG = logging.getLogger("aigateway")
-ANYWHERE = Routing()
 
 
 class SystemClock:
@@ -102,7 +102,9 @@ class Gateway(Asking):
         self.memory.rests.now = self.clock.now
         self.parts = build(settings, self.registry, self.memory, self.clock, self._random)
         self._timeouts = settings.timeouts.over(Timeouts())
-        self.plan = Plan(self.parts, self.memory, self.clock, Terms(settings.retries.over(Retries())))
+        terms = Terms(settings.retries.over(Retries()))
+        self.plan = Plan(self.parts, self.memory, self.clock, terms, random=self._random)
+        self._shadows = Shadows(self.plan, self._across_targets, self._random)
         self._client = client
         self._transport = transport
         self._io: WeakKeyDictionary[object, IO] = WeakKeyDictionary()
@@ -128,6 +130,7 @@ class Gateway(Asking):
         io = self._io.pop(running_loop(), None)
         self._io.clear()
         with anyio.CancelScope(shield=True):
+            await self._shadows.aclose()
             if io is not None:
                 await io.transport.aclose()
             await close_all(self.parts.guards)
@@ -153,7 +156,8 @@ class Gateway(Asking):
         name = request_id or f"{self._random.getrandbits(128):032x}"
         trace = Trace(request.model, id=name, operation=request.operation, stream=request.stream, caller=caller.name)
         call = Call(request, caller, name, trace=trace, address=address)
-        call.timeout = trace.timeout = min(timeout or self._timeouts.total, self._timeouts.total)
+        total = self._timeouts.total
+        call.timeout = trace.timeout = min(timeout or total, request.routing.deadline or total, total)
         trace.seed, trace.at = self.seed, self.clock.wall()
         trace.routing = request.routing if request.routing != ANYWHERE else None
         return call
@@ -228,6 +232,8 @@ class Gateway(Asking):
         if call.terms.recovery == "continue":
             exchange.go_on = self._go_on
         exchange.on_close(lambda outcome: self._leave(guards, call, outcome))
+        if call.terms.shadow is not None:
+            self._shadows.cast(call, io)
         return exchange
 
     async def _across_targets(self, call: Call, candidates: Sequence[Candidate], io: IO) -> Exchange:
@@ -294,12 +300,12 @@ class Gateway(Asking):
         if self._closed:
             return None
         call, io = broken.call, self._opened()
-        targets = self.plan.resolved(call).targets
-        able = [self.plan.candidate(target) for target in targets if self._can_continue(target, call, text)]
-        able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first
-        rest = replace(call, partial=text, terms=replace(call.terms, recovery="terminate", hedge=None))
+        rest = replace(call, partial=text, trace=Trace())
         rest.request = replace(call.request, operation="chat", native=None)  # what has been told so far came as chat
         try:
+            able = [found for found in self.plan.dry(rest) if self._can_continue(found.target, call, text)]
+            able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first
+            rest.trace, rest.terms = call.trace, replace(call.terms, recovery="terminate", hedge=None)
             return await self._across_targets(rest, able, io) if able else None
         except GatewayError:
             return None  # the first failure is what the caller is told

@@ -19,7 +19,7 @@ from .providers import LocalProvider, Options, Provider
 from .routing import Names, Policy, Rules
 from .secrets import Secret, WatchedFile, place
 from .state import Document, FileMirror, Journal, Memory, Mirror
-from .types import Clock, Retries, Routing, Target, Timeouts
+from .types import Clock, Retries, Routing, Timeouts
 
 if TYPE_CHECKING:
     from .config import KeySettings, Settings
@@ -40,6 +40,7 @@ class Parts:
     guards: Sequence[Guard]
     drains: Mapping[str, float]
     policies: Mapping[str, Policy]
+    policy_names: Mapping[str, str]
     estimator: Estimator
     meter: Meter
     listings: Listings
@@ -48,6 +49,8 @@ class Parts:
 
 def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, random: Random) -> Parts:
     """Turn settings into parts, loading the plug-ins they name."""
+    from .config import Trees
+
     read_elsewhere(settings, registry)
     providers: dict[str, Provider | LocalProvider] = {}
     rings: dict[str, Ring] = {}
@@ -58,8 +61,9 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     listings = _listings(settings, providers, catalogue, clock)
     rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
     retries = settings.retries.over(Retries())
-    terms = {name: route.terms(retries) for name, route in settings.routes.items()}
-    names = Names(_routes(settings, catalogue), catalogue, rules, terms)
+    trees = Trees(settings, catalogue, settings.timeouts.over(Timeouts()))
+    terms = {name: route.terms(retries, trees.shadow(name)) for name, route in settings.routes.items()}
+    names = Names(trees.all(), catalogue, rules, terms)
     _check_default(settings, names)
     mirror = _mirror(settings, registry)
     workers = settings.server.workers
@@ -71,9 +75,10 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     # The order of the configuration needs no policy, and nothing worked out for one.
     routes = [name for name, route in settings.routes.items() if route.policy != "priority"]
     policies = {name: _policy(settings, registry, name, random) for name in routes}
+    policy_names = {name: settings.routes[name].policy for name in routes}
     estimator = Estimator()
-    meter = Meter(catalogue, estimator, clock)
-    return Parts(providers, rings, catalogue, names, guards, drains, policies, estimator, meter, listings, mirror)
+    made = (estimator, Meter(catalogue, estimator, clock), listings)
+    return Parts(providers, rings, catalogue, names, guards, drains, policies, policy_names, *made, mirror)
 
 
 def _catalogue(settings: Settings, providers: Mapping[str, Provider | LocalProvider]) -> Catalogue:
@@ -225,24 +230,3 @@ def _guard(settings: Settings, registry: Registry, index: int, options: GuardOpt
             raise unknown_setting(("guards", index, setting), ["use", *record.settings], settings.context)
     options = replace(options, name=table.use, settings={**record.settings, **table.own})
     return _located(settings, ("guards", index), lambda: record.factory(options))
-
-
-def _routes(settings: Settings, catalogue: Catalogue) -> dict[str, tuple[Target, ...]]:
-    base = settings.timeouts.over(Timeouts())
-    return {
-        name: tuple(_placed(target, settings, catalogue, name) for target in route.build(base))
-        for name, route in settings.routes.items()
-    }
-
-
-def _placed(target: Target, settings: Settings, catalogue: Catalogue, route: str) -> Target:
-    """Find the provider of a target written without one."""
-    if target.provider:
-        return target
-    owner = next((name for name in catalogue if target.model in catalogue[name]), None)
-    if owner is None:
-        raise ConfigurationError(
-            f"{settings.locate('routes', route, 'targets')}: routes.{route} has the target {target.model!r}, which no "
-            "configured provider has in its catalogue. Write it as provider/model."
-        )
-    return Target(owner, target.model, target.weight, target.timeouts, target.params)

@@ -16,6 +16,8 @@ import uvicorn
 from aigateway import Gateway
 from aigateway.asgi import create_app
 
+START = 60.0  # seconds a server may take to come up or to stop on a busy machine
+
 Serve = Callable[..., AbstractContextManager[httpx2.Client]]
 
 ECHO: dict[str, Any] = {
@@ -33,14 +35,14 @@ def _serve(**tables: Any) -> Iterator[httpx2.Client]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
         thread.start()
         try:
-            end = time.monotonic() + 20
+            end = time.monotonic() + START
             while not server.started and thread.is_alive() and time.monotonic() < end:
                 time.sleep(0.005)
             with httpx2.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=10) as client:
                 yield client
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(START)
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""What a check of a key costs; asserted with room for a busy machine, printed as it is (`pytest -s`)."""
+"""What a check of a key costs; asserted with room for a busy machine, shown as it is below the results."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,7 @@ def cost(callers: Callers, key: str) -> float:
     return best
 
 
+@pytest.mark.alone("counts microseconds of CPU")
 @pytest.mark.parametrize(
     ("sort", "limit"),
     [
@@ -63,14 +65,13 @@ def cost(callers: Callers, key: str) -> float:
     ],
 )
 def test_a_check_is_cheap(
-    keys: tuple[Callers, dict[str, str]], sort: str, limit: float, capsys: pytest.CaptureFixture[str]
+    keys: tuple[Callers, dict[str, str]], sort: str, limit: float, figure: Callable[[str], None]
 ) -> None:
     """A known key within 6 microseconds of CPU, a misspelled one within 3, all sorts of keys configured."""
     callers, words = keys
     spent = cost(callers, words[sort])
 
-    with capsys.disabled():
-        print(f"\n{sort} key: {spent:.2f} us of CPU (aim: {limit:.0f})")  # noqa: T201  # the figure is the point
+    figure(f"{sort} key: {spent:.2f} us of CPU (aim: {limit:.0f})")
     assert spent <= limit * ROOM
 
 

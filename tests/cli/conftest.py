@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ import pytest
 
 from aigateway.cli import run as command_line
 
-START = 20.0  # seconds a process may take to come up on a busy machine
+START = 60.0  # seconds a process may take to come up on a busy machine
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -44,7 +45,7 @@ class Running:
             time.sleep(0.02)
         raise AssertionError(f"{pattern!r} did not show in: {self.output}")
 
-    def stop(self, number: int = signal.SIGTERM, *, within: float = 5) -> int:
+    def stop(self, number: int = signal.SIGTERM, *, within: float = START) -> int:
         """Send a signal; give the exit code."""
         self.process.send_signal(number)
         return self.process.wait(within)
@@ -69,7 +70,7 @@ def run(tmp_path: Path) -> Run:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=2 * START,
             check=False,
         )
 
@@ -94,10 +95,11 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     before = dict(os.environ)
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
+    def call(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Done:
         wanted = {**environment(tmp_path, env), "PATH": before["PATH"]}
         os.environ.clear()
         os.environ.update(wanted)
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         capsys.readouterr()
         code = command_line(arguments)
         out, err = capsys.readouterr()
@@ -106,6 +108,17 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     yield call
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture
+def here(invoke: Invoke) -> Run:
+    """Do as `run`, in this process: for what is said and done, not for `serve` and what a process is."""
+
+    def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        done = invoke(*arguments, env=env, stdin=stdin)
+        return subprocess.CompletedProcess(arguments, done.code, done.out, done.err)
+
+    return run
 
 
 @pytest.fixture

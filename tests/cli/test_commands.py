@@ -38,9 +38,9 @@ def test_ask_reads_standard_input(run: Run) -> None:
     assert "Hello from the Groq stand-in. You said: from a pipe\n" == done.stdout
 
 
-def test_ask_json(run: Run) -> None:
+def test_ask_json(here: Run) -> None:
     """`--json` prints the reply in OpenAI's shape."""
-    done = run("ask", "smart", "hi", "--sandbox", "--json", "--system", "Be brief.")
+    done = here("ask", "smart", "hi", "--sandbox", "--json", "--system", "Be brief.")
     reply = json.loads(done.stdout)
 
     assert 0 == done.returncode
@@ -67,21 +67,21 @@ def test_sandbox_in_one_process_and_ask_in_another(run: Run, start: Start, tmp_p
     assert "sandbox-key" not in checked.stdout + checked.stderr + first.stderr + second.stderr
 
 
-def test_sandbox_starts_with_faults(start: Start, run: Run, tmp_path: Any) -> None:
+def test_sandbox_starts_with_faults(start: Start, here: Run, tmp_path: Any) -> None:
     """`sandbox --fault` starts with a vendor that fails."""
     file = tmp_path / "stand-ins.toml"
     faults = ["--fault", "deepseek=down", "--fault", "minimax=auth"]
     start("sandbox", *faults, "--write-config", str(file)).wait_for("Wrote ")
-    done = run("ask", "--config", str(file), "smart", "hi")
+    done = here("ask", "--config", str(file), "smart", "hi")
 
     assert "Hello from the OpenAI stand-in. You said: hi\n" == done.stdout
 
 
-def test_a_broken_answer(start: Start, run: Run, tmp_path: Any) -> None:
+def test_a_broken_answer(start: Start, here: Run, tmp_path: Any) -> None:
     """What arrived of an answer that broke off stays on stdout; stderr says that it did, and the exit code is 4."""
     file = tmp_path / "stand-ins.toml"
     start("sandbox", "--fault", "deepseek=cut:13", "--write-config", str(file)).wait_for("Wrote ")
-    done = run("ask", "--config", str(file), "smart", "hi")
+    done = here("ask", "--config", str(file), "smart", "hi")
 
     assert 4 == done.returncode
     assert "Hello from the\n" == done.stdout
@@ -102,18 +102,18 @@ def test_demo(run: Run) -> None:
     assert "read_ledger(" in done.stdout
 
 
-def test_models_without_a_provider(run: Run) -> None:
+def test_models_without_a_provider(here: Run) -> None:
     """`models` lists all installed catalogues when nothing is configured."""
-    done = run("models")
+    done = here("models")
 
     assert 0 == done.returncode
     assert all(f"{vendor}/" in done.stdout for vendor in VENDORS)
     assert "No provider is configured" in done.stderr
 
 
-def test_models_of_the_configured_providers(run: Run) -> None:
+def test_models_of_the_configured_providers(here: Run) -> None:
     """With one key, `models` lists that vendor's models and the route over it."""
-    done = run("models", env={"GROQ_API_KEY": "gsk_canary"})
+    done = here("models", env={"GROQ_API_KEY": "gsk_canary"})
 
     assert 0 == done.returncode
     assert "route smart: groq/openai/gpt-oss-120b" == done.stdout.splitlines()[0]
@@ -121,9 +121,9 @@ def test_models_of_the_configured_providers(run: Run) -> None:
     assert "gsk_canary" not in done.stdout + done.stderr
 
 
-def test_models_json(run: Run) -> None:
+def test_models_json(here: Run) -> None:
     """`models --json` gives routes and models, prices as texts in dollars per million."""
-    listed = json.loads(run("models", "--json", env={"DEEPSEEK_API_KEY": "sk-canary"}).stdout)
+    listed = json.loads(here("models", "--json", env={"DEEPSEEK_API_KEY": "sk-canary"}).stdout)
     flash = next(model for model in listed["models"] if model["id"] == "deepseek-flash")
 
     assert {"smart": ["deepseek/deepseek-flash"]} == listed["routes"]
@@ -131,27 +131,27 @@ def test_models_json(run: Run) -> None:
     assert isinstance(flash["input_per_million"], str)
 
 
-def test_plugins(run: Run) -> None:
+def test_plugins(here: Run) -> None:
     """`plugins` lists what is installed, with version and state."""
-    done = run("plugins")
+    done = here("plugins")
 
     assert 0 == done.returncode
     for name in VENDORS:
         assert re.search(rf"^{name} +provider +aigateway-{name} .*loaded", done.stdout, re.MULTILINE)
 
 
-def test_plugins_json(run: Run) -> None:
+def test_plugins_json(here: Run) -> None:
     """`plugins --json` gives the same as data."""
-    listed = {row["name"]: row for row in json.loads(run("plugins", "--json").stdout)}
+    listed = {row["name"]: row for row in json.loads(here("plugins", "--json").stdout)}
 
     assert {*VENDORS, "echo"} <= listed.keys()
     assert {"loaded"} == {listed[name]["state"] for name in VENDORS}
     assert {"name", "kind", "distribution", "version", "state", "reason"} == set(listed["groq"])
 
 
-def test_check(run: Run) -> None:
+def test_check(here: Run) -> None:
     """`check` says what would be built, and counts keys without showing them."""
-    done = run("check", env={"OPENAI_API_KEY": "sk-canary-1,sk-canary-2", "AI_GATEWAY_GATEWAY_API_KEY": "canary-3"})
+    done = here("check", env={"OPENAI_API_KEY": "sk-canary-1,sk-canary-2", "AI_GATEWAY_GATEWAY_API_KEY": "canary-3"})
 
     assert 0 == done.returncode
     assert "provider openai: 2 key(s)" in done.stdout
@@ -160,35 +160,38 @@ def test_check(run: Run) -> None:
     assert "canary" not in done.stdout + done.stderr
 
 
-def test_check_json(run: Run) -> None:
+def test_check_json(here: Run) -> None:
     """`check --json` gives the same as data."""
-    report = json.loads(run("check", "--json", env={"OPENAI_API_KEY": "sk-canary"}).stdout)
+    report = json.loads(here("check", "--json", env={"OPENAI_API_KEY": "sk-canary"}).stdout)
 
     assert {"keys": 1} == {"keys": report["providers"]["openai"]["keys"]}
     assert {"smart": ["openai/gpt-5.4-mini"]} == report["routes"]
     assert "the environment" == report["origin"]
 
 
-def test_check_looks_at_models(run: Run, write: Callable[[str], str]) -> None:
+def test_check_looks_at_models(here: Run, write: Callable[[str], str]) -> None:
     """`check` names targets that are in no catalogue, and says that the gateway can be built all the same."""
     file = write('[providers.groq]\nkeys = [{ secret = "env:K" }]\n[routes.r]\ntargets = ["groq/llama-9"]\n')
-    done = run("check", "--config", file, env={"K": "gsk_canary"})
+    done = here("check", "--config", file, env={"K": "gsk_canary"})
 
     assert 0 == done.returncode
     assert "look at: routes.r: groq/llama-9 is not in groq's catalogue" in done.stdout
 
 
-def test_a_provider_in_this_process(run: Run, write: Callable[[str], str]) -> None:
+def test_a_provider_in_this_process(here: Run, write: Callable[[str], str]) -> None:
     """The echo provider needs no key and no network."""
-    done = run("ask", "--config", write(ECHO), "smart", "hello there")
+    done = here("ask", "--config", write(ECHO), "smart", "hello there")
 
     assert "hello there\n" == done.stdout
 
 
-@pytest.mark.parametrize("command", ["serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "schema"])
-def test_help(run: Run, command: str) -> None:
+COMMANDS = ["serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "doctor", "schema"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(here: Run, command: str) -> None:
     """Every command says what it does."""
-    done = run(command, "--help")
+    done = here(command, "--help")
 
     assert 0 == done.returncode
     assert f"Usage: aigateway {command}" in done.stdout

@@ -60,11 +60,11 @@ def silent(done: Any) -> bool:
 # -- list and verify --------------------------------------------------------------------------
 
 
-def test_list(run: Run, write: Write, vendor: Vendor, secret: Path) -> None:
+def test_list(here: Run, write: Write, vendor: Vendor, secret: Path) -> None:
     """Keys are listed by id and account, without asking the vendor and without showing one."""
     file = write(configuration(vendor, f"file:{secret.name}", "env:OTHER"))
     env = {"OTHER": NEW}
-    plain, as_json = (run("keys", "list", *more, "--config", file, env=env) for more in ([], ["--json"]))
+    plain, as_json = (here("keys", "list", *more, "--config", file, env=env) for more in ([], ["--json"]))
     keys = json.loads(as_json.stdout)["keys"]
 
     assert [0, 0] == [plain.returncode, as_json.returncode]
@@ -76,13 +76,13 @@ def test_list(run: Run, write: Write, vendor: Vendor, secret: Path) -> None:
     assert [] == vendor.seen
 
 
-def test_verify(run: Run, write: Write, vendor: Vendor, secret: Path) -> None:
+def test_verify(here: Run, write: Write, vendor: Vendor, secret: Path) -> None:
     """Each key is shown to the vendor: 0 if all are good, 4 with the reason if one is not."""
     file = write(configuration(vendor, f"file:{secret.name}", "env:OTHER"))
-    good = run("keys", "verify", "--config", file, env={"OTHER": NEW})
+    good = here("keys", "verify", "--config", file, env={"OTHER": NEW})
     vendor.good = {OLD}
-    bad = run("keys", "verify", "v", "--json", "--config", file, env={"OTHER": NEW})
-    unknown = run("keys", "verify", "x", "--config", file, env={"OTHER": NEW})
+    bad = here("keys", "verify", "v", "--json", "--config", file, env={"OTHER": NEW})
+    unknown = here("keys", "verify", "x", "--config", file, env={"OTHER": NEW})
 
     assert (0, 2) == (good.returncode, good.stdout.count("good"))
     assert 4 == bad.returncode
@@ -95,10 +95,10 @@ def test_verify(run: Run, write: Write, vendor: Vendor, secret: Path) -> None:
     assert {""} == {seen.model for seen in vendor.seen}
 
 
-def test_verify_where_nobody_is(run: Run, write: Write, vendor: Vendor, secret: Path) -> None:
+def test_verify_where_nobody_is(here: Run, write: Write, vendor: Vendor, secret: Path) -> None:
     """A vendor that cannot be reached is no good key: 4, and why."""
     file = write(configuration(vendor, f"file:{secret.name}").replace(vendor.url, f"http://127.0.0.1:{free_port()}/v1"))
-    done = run("keys", "verify", "--config", file)
+    done = here("keys", "verify", "--config", file)
 
     assert 4 == done.returncode
     assert "connect" in done.stdout
@@ -127,12 +127,12 @@ def test_rotate(run: Run, write: Write, vendor: Vendor, secret: Path) -> None:
     assert ["gateway.toml", "vendor.key"] == sorted(path.name for path in secret.parent.iterdir())
 
 
-def test_rotate_to_a_wrong_key(run: Run, write: Write, vendor: Vendor, secret: Path) -> None:
+def test_rotate_to_a_wrong_key(here: Run, write: Write, vendor: Vendor, secret: Path) -> None:
     """What the vendor does not take is not put in place, unless somebody insists."""
     file, vendor.good = write(configuration(vendor, f"file:{secret.name}")), {OLD}
-    refused = run("keys", "rotate", "v", "--config", file, stdin=NEW)
+    refused = here("keys", "rotate", "v", "--config", file, stdin=NEW)
     before = secret.read_text(encoding="utf-8")
-    insisted = run("keys", "rotate", "v", "--unverified", "--config", file, stdin=NEW)
+    insisted = here("keys", "rotate", "v", "--unverified", "--config", file, stdin=NEW)
 
     assert (4, OLD) == (refused.returncode, before)
     assert "nothing was changed" in refused.stderr
@@ -145,25 +145,25 @@ def test_rotate_to_a_wrong_key(run: Run, write: Write, vendor: Vendor, secret: P
 @pytest.mark.parametrize(
     "typed", ["", "\n", "  \n", "two words canary", "two\nlines-canary", "nul\x00canary", "clé-canary"]
 )
-def test_rotate_to_nothing(run: Run, write: Write, vendor: Vendor, secret: Path, typed: str) -> None:
+def test_rotate_to_nothing(here: Run, write: Write, vendor: Vendor, secret: Path, typed: str) -> None:
     """Nothing on standard input, or what cannot be a key, changes nothing: 2."""
-    done = run("keys", "rotate", "v", "--config", write(configuration(vendor, f"file:{secret.name}")), stdin=typed)
+    done = here("keys", "rotate", "v", "--config", write(configuration(vendor, f"file:{secret.name}")), stdin=typed)
 
     assert (2, OLD) == (done.returncode, secret.read_text(encoding="utf-8"))
     assert silent(done)
     assert [] == vendor.seen
 
 
-def test_rotate_which(run: Run, write: Write, vendor: Vendor, secret: Path) -> None:
+def test_rotate_which(here: Run, write: Write, vendor: Vendor, secret: Path) -> None:
     """With several keys one has to be named by its id; one from the environment cannot be replaced."""
     file, env = write(configuration(vendor, f"file:{secret.name}", "env:OTHER")), {"OTHER": NEW}
-    listed = json.loads(run("keys", "list", "--json", "--config", file, env=env).stdout)["keys"]
+    listed = json.loads(here("keys", "list", "--json", "--config", file, env=env).stdout)["keys"]
     first, second = (key["id"] for key in listed)
-    unsaid = run("keys", "rotate", "v", "--config", file, env=env, stdin="x")
-    nobody = run("keys", "rotate", "x", "--config", file, env=env, stdin="x")
-    unknown = run("keys", "rotate", "v", "--key", "key-000000", "--config", file, env=env, stdin="x")
-    from_env = run("keys", "rotate", "v", "--key", second, "--config", file, env=env, stdin="x")
-    said = run("keys", "rotate", "v", "--key", first, "--config", file, env=env, stdin=NEW)
+    unsaid = here("keys", "rotate", "v", "--config", file, env=env, stdin="x")
+    nobody = here("keys", "rotate", "x", "--config", file, env=env, stdin="x")
+    unknown = here("keys", "rotate", "v", "--key", "key-000000", "--config", file, env=env, stdin="x")
+    from_env = here("keys", "rotate", "v", "--key", second, "--config", file, env=env, stdin="x")
+    said = here("keys", "rotate", "v", "--key", first, "--config", file, env=env, stdin=NEW)
 
     assert [2, 2, 2, 3, 0] == [done.returncode for done in (unsaid, nobody, unknown, from_env, said)]
     assert first in unsaid.stderr
@@ -172,9 +172,9 @@ def test_rotate_which(run: Run, write: Write, vendor: Vendor, secret: Path) -> N
     assert all(map(silent, (unsaid, nobody, unknown, from_env, said)))
 
 
-def test_rotate_where_nothing_can_be_written(run: Run, write: Write, vendor: Vendor) -> None:
+def test_rotate_where_nothing_can_be_written(here: Run, write: Write, vendor: Vendor) -> None:
     """A folder that takes no file leaves the old key where it is."""
-    done = run(
+    done = here(
         "keys", "rotate", "v", "--unverified", "--config", write(configuration(vendor, "file:/proc/version")), stdin=NEW
     )
 
@@ -199,23 +199,23 @@ def test_rotate_where_nothing_can_be_written(run: Run, write: Write, vendor: Ven
     ],
 )
 def test_a_wrong_secret_file(
-    run: Run, write: Write, vendor: Vendor, secret: Path, mode: int | None, content: str, said: str
+    run: Run, here: Run, write: Write, vendor: Vendor, secret: Path, mode: int | None, content: str, said: str
 ) -> None:
     """A file everybody can read, an empty one, none at all: 3, with its name and what to do."""
     secret.write_text(content, encoding="utf-8")
     secret.unlink() if mode is None else secret.chmod(mode)
     file = write(configuration(vendor, f"file:{secret.name}"))
     for words in (["keys", "list"], ["serve", "--port", "0"], ["check"]):
-        done = run(*words, "--config", file)
+        done = (run if words[0] == "serve" else here)(*words, "--config", file)
         assert 3 == done.returncode
         assert said in done.stderr
         assert "vendor.key" in done.stderr
         assert silent(done)
 
 
-def test_a_missing_variable(run: Run, write: Write, vendor: Vendor) -> None:
+def test_a_missing_variable(here: Run, write: Write, vendor: Vendor) -> None:
     """A variable that is not set is named, with the line it is asked for in."""
-    done = run("keys", "list", "--config", write(configuration(vendor, "env:NOT_THERE")))
+    done = here("keys", "list", "--config", write(configuration(vendor, "env:NOT_THERE")))
 
     assert 3 == done.returncode
     assert "NOT_THERE is not set" in done.stderr
@@ -225,20 +225,20 @@ def test_a_missing_variable(run: Run, write: Write, vendor: Vendor) -> None:
 # -- a running server -------------------------------------------------------------------------
 
 
-def test_ask_a_server(run: Run, start: Start, write: Write, vendor: Vendor, secret: Path) -> None:
+def test_ask_a_server(here: Run, start: Start, write: Write, vendor: Vendor, secret: Path) -> None:
     """list and reload ask a server with the operator's key; without, or with a wrong one: 4."""
     server = start("serve", "--config", write(configuration(vendor, f"file:{secret.name}")), "--port", "0")
     url = server.wait_for(r"at (http://\S+)/v1")[1]
     good = {"AI_GATEWAY_ADMIN_API_KEY": ADMIN}
-    listed = run("keys", "list", "--url", url, "--json", env=good)
-    slashed = run("keys", "list", "--url", f"{url}/v1/", env={"ADMIN_API_KEY": ADMIN})
-    nothing = run("keys", "reload", "--url", url, env=good)
+    listed = here("keys", "list", "--url", url, "--json", env=good)
+    slashed = here("keys", "list", "--url", f"{url}/v1/", env={"ADMIN_API_KEY": ADMIN})
+    nothing = here("keys", "reload", "--url", url, env=good)
     (secret.parent / "new").write_text(NEW, encoding="utf-8")
     (secret.parent / "new").chmod(0o600)
     os.replace(secret.parent / "new", secret)
-    reloaded = run("keys", "reload", "--url", url, "--json", env=good)
+    reloaded = here("keys", "reload", "--url", url, "--json", env=good)
     refused = [
-        run("keys", what, "--url", url, env=env)
+        here("keys", what, "--url", url, env=env)
         for what in ("list", "reload")
         for env in ({}, {"ADMIN_API_KEY": "canary"})
     ]
@@ -254,18 +254,18 @@ def test_ask_a_server(run: Run, start: Start, write: Write, vendor: Vendor, secr
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "127.0.0.1:8000", "", "file:///etc/passwd", "http://", "http://["])
-def test_a_url_that_is_none(run: Run, url: str) -> None:
+def test_a_url_that_is_none(here: Run, url: str) -> None:
     """What is no http address is not asked."""
-    done = run("keys", "reload", "--url", url, env={"ADMIN_API_KEY": ADMIN})
+    done = here("keys", "reload", "--url", url, env={"ADMIN_API_KEY": ADMIN})
 
     assert done.returncode in {1, 2}
     assert "" == done.stdout
     assert silent(done)
 
 
-def test_nobody_there(run: Run) -> None:
+def test_nobody_there(here: Run) -> None:
     """A server that is down: 1, and the question whether it runs."""
-    done = run("keys", "list", "--url", f"http://127.0.0.1:{free_port()}", env={"ADMIN_API_KEY": ADMIN})
+    done = here("keys", "list", "--url", f"http://127.0.0.1:{free_port()}", env={"ADMIN_API_KEY": ADMIN})
 
     assert (1, "") == (done.returncode, done.stdout)
     assert "Is it running there?" in done.stderr
@@ -311,13 +311,13 @@ def sends(to: str) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("words", [["list"], ["reload"]])
-def test_the_key_does_not_follow(run: Run, words: list[str]) -> None:
+def test_the_key_does_not_follow(here: Run, words: list[str]) -> None:
     """A server that redirects is not followed: the operator's key stays with the server it was meant for."""
-    with sends("") as (target, there), sends(f"{target}/admin/keys") as (url, here):
-        done = run("keys", *words, "--url", url, env={"ADMIN_API_KEY": ADMIN})
-        nonsense = run("keys", *words, "--url", target, env={"ADMIN_API_KEY": ADMIN})
+    with sends("") as (target, there), sends(f"{target}/admin/keys") as (url, first):
+        done = here("keys", *words, "--url", url, env={"ADMIN_API_KEY": ADMIN})
+        nonsense = here("keys", *words, "--url", target, env={"ADMIN_API_KEY": ADMIN})
 
-    assert [f"Bearer {ADMIN}"] == here
+    assert [f"Bearer {ADMIN}"] == first
     assert [f"Bearer {ADMIN}"] == there  # of the second command only
     assert [1, 1] == [done.returncode, nonsense.returncode]
     assert "answered 302" in done.stderr
@@ -325,11 +325,11 @@ def test_the_key_does_not_follow(run: Run, words: list[str]) -> None:
     assert silent(nonsense)
 
 
-def test_a_proxy_does_not_get_the_key(run: Run) -> None:
+def test_a_proxy_does_not_get_the_key(here: Run) -> None:
     """A server on this machine is asked directly, whatever proxy the environment names."""
     with sends("http://127.0.0.1:1/") as (proxy, seen):
         env = {"ADMIN_API_KEY": ADMIN, "http_proxy": proxy, "HTTP_PROXY": proxy}
-        done = run("keys", "list", "--url", f"http://127.0.0.1:{free_port()}", env=env)
+        done = here("keys", "list", "--url", f"http://127.0.0.1:{free_port()}", env=env)
 
     assert 1 == done.returncode
     assert [] == seen

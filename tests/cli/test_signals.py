@@ -17,6 +17,7 @@ Start = Callable[..., Any]
 ECHO = '[providers.echo]\n[routes.smart]\ntargets = ["echo/echo"]\n'
 
 
+@pytest.mark.alone("two seconds are what is claimed")
 @pytest.mark.parametrize("arguments", [["--sandbox"], ["--config", "gateway.toml"]], ids=["sandbox", "config"])
 def test_serve_ends_on_sigterm(start: Start, write: Callable[[str], str], arguments: list[str]) -> None:
     """An idle server that gets SIGTERM is gone within two seconds, with exit code 0 and no noise."""
@@ -58,7 +59,7 @@ def test_serve_ends_on_interrupt(start: Start, write: Callable[[str], str], argu
     url = server.wait_for(r"at (http://\S+)/v1")[1]
     with urlopen(f"{url}/health", timeout=5) as answer:
         assert 200 == answer.status
-    code = server.stop(signal.SIGINT)
+    code = server.stop(signal.SIGINT, within=5)
 
     assert 0 == code
     assert "Traceback" not in server.output
@@ -87,7 +88,7 @@ def test_sandbox_is_interrupted(start: Start, number: int) -> None:
     """Ctrl-C ends `sandbox` with 130; SIGTERM ends it too; neither shows a traceback."""
     sandbox = start("sandbox")
     sandbox.wait_for("faults  ")
-    code = sandbox.stop(number)
+    code = sandbox.stop(number, within=5)
 
     assert code == 130 if number == signal.SIGINT else code in {0, 143, -signal.SIGTERM}
     assert "Traceback" not in sandbox.output
@@ -100,7 +101,7 @@ def test_ask_is_interrupted(start: Start, tmp_path: Path) -> None:
     ask = start("ask", "--config", str(file), "smart", "hi")
     time.sleep(1.5)
     running = ask.process.poll()
-    code = ask.stop(signal.SIGINT)
+    code = ask.stop(signal.SIGINT, within=5)
 
     assert running is None
     assert 130 == code
@@ -111,7 +112,7 @@ def test_demo_is_interrupted(start: Start) -> None:
     """Ctrl-C in the middle of `demo` ends it with 130, without a traceback."""
     demo = start("demo")
     demo.wait_for("These are local")
-    code = demo.stop(signal.SIGINT)
+    code = demo.stop(signal.SIGINT, within=5)
 
     assert 130 == code
     assert "Traceback" not in demo.output

@@ -67,40 +67,40 @@ def test_no_vendor_key(run: Run, command: list[str]) -> None:
     assert "--sandbox" in line
 
 
-def test_no_vendor_key_to_check(run: Run) -> None:
+def test_no_vendor_key_to_check(here: Run) -> None:
     """`check` names only ways on that it has itself: it knows no --sandbox."""
-    line = one_line(run("check"), 3)
+    line = one_line(here("check"), 3)
 
     assert "GROQ_API_KEY" in line
     assert "run the same command with --sandbox" not in line
 
 
 @pytest.mark.parametrize("case", WRONG_FILES)
-def test_wrong_file(run: Run, write: Write, case: str) -> None:
+def test_wrong_file(here: Run, write: Write, case: str) -> None:
     """A wrong configuration is told with its line and the nearest right thing."""
     text, wanted = WRONG_FILES[case]
-    line = one_line(run("check", "--config", write(text), env=KEY), 3)
+    line = one_line(here("check", "--config", write(text), env=KEY), 3)
 
     assert [] == [part for part in wanted if part not in line]
 
 
-def test_missing_file(run: Run) -> None:
+def test_missing_file(here: Run) -> None:
     """A configuration that is not there is named."""
-    line = one_line(run("ask", "--config", "nowhere.toml", "smart", "hi"), 3)
+    line = one_line(here("ask", "--config", "nowhere.toml", "smart", "hi"), 3)
 
     assert "nowhere.toml" in line
 
 
-def test_a_folder_for_a_file(run: Run, tmp_path: Path) -> None:
+def test_a_folder_for_a_file(here: Run, tmp_path: Path) -> None:
     """A folder is no configuration."""
-    assert "cannot be read" in one_line(run("check", "--config", str(tmp_path)), 3)
+    assert "cannot be read" in one_line(here("check", "--config", str(tmp_path)), 3)
 
 
-def test_not_text(run: Run, tmp_path: Path) -> None:
+def test_not_text(here: Run, tmp_path: Path) -> None:
     """Bytes that are no UTF-8 are told with their place."""
     (tmp_path / "gateway.toml").write_bytes(b"# \xff\n")
 
-    assert "UTF-8" in one_line(run("check", "--config", str(tmp_path / "gateway.toml")), 3)
+    assert "UTF-8" in one_line(here("check", "--config", str(tmp_path / "gateway.toml")), 3)
 
 
 @pytest.mark.parametrize(
@@ -119,21 +119,21 @@ def test_wrong_variables(run: Run, variable: str, value: str, wanted: str) -> No
     assert wanted in line
 
 
-def test_unknown_model(run: Run, write: Write) -> None:
+def test_unknown_model(here: Run, write: Write) -> None:
     """With a configuration file an unknown model is refused with the nearest names; nothing is sent."""
-    line = one_line(run("ask", "--config", write(GROQ), "gpt-oss-120", "hi", env=KEY), 2)
+    line = one_line(here("ask", "--config", write(GROQ), "gpt-oss-120", "hi", env=KEY), 2)
 
     assert "openai/gpt-oss-120b" in line
 
 
-def test_empty_prompt(run: Run) -> None:
+def test_empty_prompt(here: Run) -> None:
     """An empty prompt is a mistake, not a request."""
-    assert "Say what to ask" in one_line(run("ask", "smart", " ", "--sandbox"), 2)
+    assert "Say what to ask" in one_line(here("ask", "smart", " ", "--sandbox"), 2)
 
 
-def test_no_command(run: Run) -> None:
+def test_no_command(here: Run) -> None:
     """A command there is not is a usage error."""
-    done = run("serv")
+    done = here("serv")
 
     assert 2 == done.returncode
     assert "Traceback" not in done.stderr
@@ -149,28 +149,28 @@ def test_port_taken(run: Run) -> None:
     assert "--port" in line
 
 
-def test_sandbox_port_taken(run: Run) -> None:
+def test_sandbox_port_taken(here: Run) -> None:
     """The same for the sandbox's own ports."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        line = one_line(run("sandbox", "--port", str(port)), 1)
+        line = one_line(here("sandbox", "--port", str(port)), 1)
 
     assert str(port) in line
     assert "Address already in use" in line
 
 
-def test_sandbox_port_too_high(run: Run) -> None:
+def test_sandbox_port_too_high(here: Run) -> None:
     """Five ports in a row must fit below 65,536."""
-    line = one_line(run("sandbox", "--port", "65533"), 2)
+    line = one_line(here("sandbox", "--port", "65533"), 2)
 
     assert "65533" in line
 
 
-def test_dotenv_that_is_no_text(run: Run, tmp_path: Path) -> None:
+def test_dotenv_that_is_no_text(here: Run, tmp_path: Path) -> None:
     """A .env that is no UTF-8 is a configuration error that names the file."""
     (tmp_path / ".env").write_bytes(b"GROQ_API_KEY=\xff\xfe\n")
 
-    assert ".env" in one_line(run("check"), 3)
+    assert ".env" in one_line(here("check"), 3)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
@@ -195,15 +195,15 @@ def test_the_way_on_works(start: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("fault", ["deepseek", "deepsek=down", "deepseek=dwon", "deepseek=error:99"])
-def test_wrong_fault(run: Run, fault: str) -> None:
+def test_wrong_fault(here: Run, fault: str) -> None:
     """A fault or a vendor there is not is a usage error that names the nearest."""
-    one_line(run("sandbox", "--fault", fault), 2)
+    one_line(here("sandbox", "--fault", fault), 2)
 
 
-def test_a_folder_that_is_not_there(run: Run, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there(here: Run, tmp_path: Path) -> None:
     """A configuration that cannot be written is one line and names the path."""
     target = tmp_path / "no" / "such" / "folder.toml"
-    done = run("sandbox", "--write-config", str(target))
+    done = here("sandbox", "--write-config", str(target))
 
     assert 1 == done.returncode
     assert str(target) in done.stderr

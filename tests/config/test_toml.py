@@ -8,7 +8,7 @@ import pytest
 
 from aigateway import ConfigurationError, Gateway, Settings
 from aigateway.asgi import Who
-from aigateway.config import load, parse
+from aigateway.config import Trees, load, parse
 from aigateway.types import Retries, Target, Timeouts
 
 WHOLE = """
@@ -128,7 +128,7 @@ def test_the_whole_file_is_read(whole: Settings) -> None:
 def test_timeouts_are_inherited(whole: Settings) -> None:
     """The target's own over the route's over the gateway's over the defaults."""
     base = whole.timeouts.over(Timeouts())
-    one, two = whole.routes["smart"].build(base)
+    one, two = Trees(whole, {name: {} for name in whole.providers}, base).tree("smart").members
 
     assert Timeouts(connect=4.5, answer=100) == base
     assert Target("deepseek", "deepseek-flash", timeouts=Timeouts(4.5, 20, 30, 100, 600)) == one

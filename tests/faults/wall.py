@@ -106,6 +106,7 @@ def fault(number: int, **options: Any) -> Callable[[Scenario], Callable[..., Non
 def _register(new: Row) -> Callable[..., None]:
     ROWS[new.name] = new
 
+    @pytest.mark.alone("one process tries all cases beside each other, and their timers are short")
     @pytest.mark.parametrize("case", new.cases, ids=str)
     def test(case: Case, verdicts: Mapping[Case, Verdict]) -> None:
         verdict = verdicts[case]

@@ -31,7 +31,7 @@ Switch = Callable[[str, str], None]
 Serving = Callable[..., AbstractContextManager[str]]
 Configure = Callable[..., Settings]
 
-START = 20.0  # seconds a process may take to come up on a busy machine
+START = 60.0  # seconds a process may take to come up on a busy machine
 SMALL = {"connect": 1.0, "first_content": 0.3, "silence": 0.3, "answer": 0.3, "total": 10.0}
 
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigateway.errors import CALLER_CAUSED, REMEDIES, Kind, NoAnswer, ProviderError, Remedy, RequestError
-from aigateway.routing import Attempts, Health, Priority
+from aigateway.routing import Attempts, Priority
 from aigateway.routing._backoff import backoff
-from aigateway.state import Memory
+from aigateway.state import Health, Memory
 from aigateway.types import Call, Candidate, ChatRequest, ModelInfo, Outcome, Retries, Target, Terms
 
 REQUEST = ChatRequest.parse({"messages": [{"role": "user", "content": "hi"}]})

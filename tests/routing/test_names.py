@@ -246,14 +246,14 @@ def test_what_is_remembered_changes_with_the_day() -> None:
 )
 def test_pathological_names_are_fast(name: str) -> None:
     """A hundred kilobytes of name are answered or refused in a moment, briefly."""
-    start = time.perf_counter()
+    start = time.process_time()
     for names in (REFUSING, LENIENT):
         try:
             names.resolve(name, ANY, today=TODAY)
         except UnknownModel as error:
             assert len(error.message) < 1000
 
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 def test_many_long_names_fill_no_memory() -> None:

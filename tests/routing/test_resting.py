@@ -11,10 +11,10 @@ import pytest
 from aigateway.errors import Kind, NoAnswer, ProviderError, RequestError, StreamInterrupted
 from aigateway.exchange._timer import expired
 from aigateway.keys import Key, Ring, Slot, Wanted
-from aigateway.routing import Attempts, Health
-from aigateway.routing._budget import FULL
+from aigateway.routing import Attempts
 from aigateway.secrets import Secret
-from aigateway.state import Change, Memory, Rest, Rests, of_model, of_provider
+from aigateway.state import Change, Health, Memory, Rest, Rests, of_model, of_provider
+from aigateway.state._budget import FULL
 from aigateway.types import Call, Candidate, ChatRequest, Outcome, Retries, Target, Terms
 
 REQUEST = ChatRequest.parse({"messages": [{"role": "user", "content": "hi"}]})

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aigateway.errors import RequestError
-from aigateway.surfaces.responses._surface import Responses
+from aigateway.surfaces import NativeOnly, Responses, parse
 
 SURFACE = Responses()
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "read", "arguments": '{"n":1}'}
@@ -161,6 +163,7 @@ def test_a_summary_stands_for_thoughts() -> None:
         ({"parallel_tool_calls": True}, {}),
         ({"thinking": {"type": "disabled"}, "stop": ["x"]}, {"thinking": {"type": "disabled"}, "stop": ["x"]}),
         ({"model": "smart", "stream": True}, {"model": "smart", "stream": True}),
+        ({"stream_options": {"include_obfuscation": False}}, {}),
     ],
 )
 def test_fields(fields: dict[str, Any], said: dict[str, Any]) -> None:
@@ -261,3 +264,75 @@ def test_no_input() -> None:
         SURFACE.chat({"model": "smart"})
 
     assert ("input", "missing_required_parameter") == (caught.value.param, caught.value.code)
+
+
+def test_what_only_some_targets_know() -> None:
+    """What chat cannot say is left out of the chat, and noted: the request goes to who speaks the dialect."""
+    body = {
+        "input": [said("user", text("hi")), {"type": "web_search_call", "id": "ws_1"}],
+        "tools": [{"type": "mcp"}, TOOL],
+    }
+    request = parse(SURFACE, {**body, "model": "smart"})
+
+    assert isinstance(request.needs, NativeOnly)
+    assert "input[1].type" == request.needs.param
+    assert [{"role": "user", "content": "hi"}] == request.messages
+    assert ["read"] == [tool["function"]["name"] for tool in request.body["tools"]]
+    assert body["tools"] == (request.native or {})["tools"]
+    assert parse(SURFACE, {"input": "hi"}).needs is None
+
+
+def test_what_a_vendor_is_sent_that_has_the_api() -> None:
+    """The caller's own request goes on, but nothing is stored, no id refers to anything, and our seal is opened."""
+    from aigateway.surfaces.responses._input import sealed
+
+    items = [
+        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": sealed("hm")},
+        {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gAAAAAB"},
+        {**CALL, "status": "completed"},
+        OUTPUT,
+    ]
+    fields = {"model": "smart", "store": True, "stream": True, "made_up": 7, "user": None}
+    request = parse(SURFACE, {**fields, "input": items})
+
+    opened = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
+    foreign = {"type": "reasoning", "summary": [], "encrypted_content": "gAAAAAB"}
+    called = {**{name: value for name, value in CALL.items() if name != "id"}, "status": "completed"}
+    assert {"store": False, "made_up": 7, "input": [opened, foreign, called, OUTPUT]} == request.native
+
+
+NAMES = [
+    *("type", "role", "content", "text", "call_id", "name", "arguments", "output", "summary", "encrypted_content"),
+    *("function", "tools", "mode", "format", "effort", "image_url", "file_id", "strict"),
+]
+KINDS = [
+    *("message", "reasoning", "function_call", "function_call_output", "item_reference", "web_search_call", "user"),
+    *("assistant", "input_text", "output_text", "refusal", "input_image", "input_file", "input_audio", "function"),
+    *("json_schema", "allowed_tools", "", "\u2028", "aigateway.AAAA"),
+]
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(KINDS),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
+    max_leaves=30,
+)
+FIELDS = [
+    *("input", "instructions", "tools", "tool_choice", "text", "reasoning", "include", "metadata", "store", "stream"),
+    *("previous_response_id", "max_output_tokens", "temperature", "parallel_tool_calls", "routing", "extra", "models"),
+]
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6), st.lists(JSON, max_size=5))
+def test_anything_at_all(body: dict[str, Any], items: list[Any]) -> None:
+    """Whatever is sent is understood or refused in the caller's words: no other error, no word of chat."""
+    for sent in (body, {**body, "input": items}):
+        try:
+            request = parse(SURFACE, sent)
+        except RequestError as error:
+            assert 400 == error.status
+            assert (error.param or "").split(".")[0].split("[")[0] in {"", *FIELDS, "model"}
+        else:
+            assert request.messages

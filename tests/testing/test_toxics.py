@@ -834,7 +834,7 @@ async def told(gateway: aigateway.Gateway) -> tuple[str, Any]:
         (Bandwidth(1), {"timeout"}),
         (SlowClose(0), set()),
     ],
-    ids=repr,
+    ids=lambda value: repr(value) if isinstance(value, Toxic) else repr(sorted(value)),
 )
 async def test_the_next_vendor_answers(toxic: Toxic, outcomes: set[str]) -> None:
     """What breaks before the first content is never seen: the next vendor answers, whole and streamed."""

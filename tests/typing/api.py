@@ -30,7 +30,7 @@ from aigateway.guards import Guard, LogGuard
 from aigateway.plugins import GuardRecord, ProviderRecord, Registry, hookimpl
 from aigateway.providers import LocalProvider, OpenAICompatible, Options, Provider
 from aigateway.secrets import Secret, mask
-from aigateway.types import Cost, ModelInfo, Outcome, Step, Target
+from aigateway.types import Cost, ModelInfo, NativeReply, Outcome, Step, Target
 
 
 async def in_process(path: Path) -> None:
@@ -52,6 +52,7 @@ async def in_process(path: Path) -> None:
         assert_type(reply.decision, Decision | None)
         assert_type(gateway.ranking(), list[dict[str, Any]])
         assert_type(await gateway.refresh_models("deepseek"), list[dict[str, Any]])
+        assert_type(await gateway.respond("smart", "Say hi", instructions="Be brief."), NativeReply)
     messages = [{"role": "user", "content": "hi"}]
     for made in (
         Gateway.from_config(path),

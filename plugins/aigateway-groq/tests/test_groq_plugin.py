@@ -301,3 +301,15 @@ def test_prices_are_exact() -> None:
     (price,) = models["openai/gpt-oss-20b"].prices
 
     assert (price.input, price.cached, price.output) == (75_000, 37_500, 300_000)
+
+
+def test_responses_hold_to_the_same_rules() -> None:
+    """What Groq refuses in a chat it is not sent in a Responses request either."""
+    hints = {"prompt_cache_key": "k", "include": ["reasoning.encrypted_content"], "truncation": "auto", "store": False}
+    native = {"input": "Hello", "reasoning": {"effort": "minimal"}, "stream_options": {"include_obfuscation": False}}
+    request = ChatRequest.translated("responses", {**native, **hints}, {"messages": HELLO})
+    written = Groq(Options("groq")).encode(request, Secret("gsk_test0123456789"), Target("groq", GPT))
+
+    assert "https://api.groq.com/openai/v1/responses" == written.url
+    assert {"model": GPT, "input": "Hello", "reasoning": {"effort": "low"}} == json.loads(written.body)
+    assert native["reasoning"] == {"effort": "minimal"}

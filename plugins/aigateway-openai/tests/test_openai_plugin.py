@@ -270,3 +270,33 @@ def test_retired_names_have_successors() -> None:
     assert models["gpt-3.5-turbo"].successor == "gpt-5.4-mini"
     assert models["dall-e-3"].successor == "gpt-image-2"
     assert (models["gpt-4o"].successor, models["gpt-4o"].shutdown) == ("gpt-5.4", date(2027, 1, 14))
+
+
+def responded(model: str = "gpt-6.2-sol", **fields: Any) -> HTTPRequest:
+    """Write a request in the responses dialect."""
+    provider = OpenAI(Options("openai"))
+    request = ChatRequest.translated("responses", {"input": "Hello", **fields}, {"messages": HELLO})
+    return provider.encode(request, Secret("sk-test-0123456789"), Target("openai", model))
+
+
+def test_responses_hold_to_the_same_rules() -> None:
+    """What a model refuses in a chat it is not sent in a Responses request: foreign fields, sampling, efforts."""
+    request = responded(temperature=0.2, reasoning={"effort": "minimal", "summary": "auto"}, thinking={"type": "x"})
+
+    assert "https://api.openai.com/v1/responses" == request.url
+    assert {
+        "model": "gpt-6.2-sol",
+        "input": "Hello",
+        "reasoning": {"effort": "low", "summary": "auto"},
+    } == json.loads(request.body)
+    assert 3 == len(request.notes)
+    assert 0.2 == json.loads(responded("gpt-5.4", temperature=0.2, reasoning={"effort": "none"}).body)["temperature"]
+
+
+def test_thoughts_of_others_are_not_sent() -> None:
+    """Of thoughts OpenAI takes what it sealed itself; any in clear give a 400."""
+    sealed = {"type": "reasoning", "summary": [], "encrypted_content": "gAAAAAB"}
+    clear = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
+    items = [{"role": "user", "content": "Hello"}, clear, {**sealed, "content": clear["content"]}]
+
+    assert [items[0], {**sealed, "content": []}] == json.loads(responded(input=items).body)["input"]

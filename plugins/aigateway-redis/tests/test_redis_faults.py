@@ -81,6 +81,7 @@ def black_hole() -> Iterator[str]:
         yield f"redis://127.0.0.1:{hole.getsockname()[1]}"
 
 
+@pytest.mark.alone("compares milliseconds")
 @pytest.mark.parametrize("what", ["fine", "killed", "frozen", "refused", "silent"])
 async def test_no_request_notices(server: Any, sharing: Any, until: Until, what: str) -> None:
     """With a Redis that dies, freezes or was never there, 200 requests are served as fast as without one."""

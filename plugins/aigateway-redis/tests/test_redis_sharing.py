@@ -176,6 +176,7 @@ async def test_thousands_of_rests(server: Any, sharing: Any, until: Until) -> No
         assert 8192 >= server.client().hlen("aigateway:0:rests:1")
 
 
+@pytest.mark.alone("a second is what is claimed")
 def test_between_processes_within_a_second(server: Any, worker: Any) -> None:
     """A rest made in one process is known in another, and cleared, far within a second."""
     here, there = worker(server.url), worker(server.url)

@@ -57,7 +57,7 @@ class Answers(ABC):
 
     async def __call__(self, request: Incoming) -> None:
         """Check, ask, answer."""
-        asked = self.read(await request.body())
+        asked = request.routed(self.read(await request.body()))
         call = self.gateway.call(asked, caller=request.caller, request_id=request.id, address=request.address)
         request.beside = call.headers
         parsed = time.monotonic() - request.started

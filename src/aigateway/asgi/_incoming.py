@@ -12,7 +12,7 @@ import anyio
 from pydantic_core import to_json
 
 from ..errors import GatewayError, NoAnswer, RequestError
-from ..types import ANYONE, Caller
+from ..types import ANYONE, Caller, ChatRequest, Routing
 
 __all__ = ["ASGIApp", "ClientGone", "ClientStuck", "Incoming", "Receive", "Scope", "Send", "error_body"]
 
@@ -95,6 +95,15 @@ class Incoming:
         if name not in self.repeated:
             return self.headers.get(name, "")
         return ",".join(value.decode("latin-1") for raw, value in self.scope["headers"] if raw == name.encode("ascii"))
+
+    def routed(self, asked: ChatRequest) -> ChatRequest:
+        """Lay what a request's body says of where it may go over what its header says. Raises RequestError."""
+        said = self.headers.get("x-aigateway-routing")
+        if said is not None:
+            if "x-aigateway-routing" in self.repeated:
+                raise RequestError("the header 'x-aigateway-routing' was sent twice; send it once", param="routing")
+            asked.routing = asked.routing.over(Routing.parse_json(said))
+        return asked
 
     async def body(self) -> bytes:
         """Read the body. Raises RequestError: too large, or encoded; ClientGone."""

@@ -8,8 +8,8 @@ from pydantic_core import to_json
 
 from ..errors import GatewayError
 from ..exchange import Exchange
-from ..surfaces import Named, Responses, Surface, Telling, parse_json
-from ..types import ChatRequest, Chunk, NativeChunk, NativeReply
+from ..surfaces import Named, Responses, Surface, Telling, parse_json, spoken
+from ..types import ChatRequest, Chunk, NativeChunk
 from ._answers import Answers
 from ._incoming import Incoming
 
@@ -27,10 +27,7 @@ class Translated(Answers):
 
     def whole(self, exchange: Exchange) -> bytes:
         """Write a whole answer."""
-        reply = exchange.whole()
-        if isinstance(reply, NativeReply):
-            return reply.model_dump_json()
-        return to_json(self.surface.reply(exchange.call.request.native or {}, reply))
+        return spoken(self.surface, exchange.call.request, exchange.whole()).model_dump_json()
 
     def tells(self, request: Incoming, exchange: Exchange) -> TranslatedStream:
         """Begin to write events."""

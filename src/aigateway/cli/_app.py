@@ -15,7 +15,21 @@ import typer
 
 from ..config import read_dotenv
 from ..errors import ConfigurationError, Forbidden, GatewayError, NoAnswer, ProviderError, RequestError
-from . import _ask, _callers, _check, _demo, _init, _keys, _models, _plugins, _sandbox, _schema, _serve, _simulate
+from . import (
+    _ask,
+    _callers,
+    _check,
+    _demo,
+    _doctor,
+    _init,
+    _keys,
+    _models,
+    _plugins,
+    _sandbox,
+    _schema,
+    _serve,
+    _simulate,
+)
 from ._logging import REDACT
 
 __all__ = ["app", "run"]
@@ -35,6 +49,7 @@ app.command("models")(_models.models)
 app.command("plugins")(_plugins.plugins)
 app.command("init")(_init.init)
 app.command("check")(_check.check)
+app.command("doctor")(_doctor.doctor)
 app.command("schema")(_schema.schema)
 app.command("simulate")(_simulate.simulate)
 app.add_typer(_keys.app, name="keys")

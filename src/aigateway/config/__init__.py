@@ -9,9 +9,10 @@ from ._problems import unknown_setting
 from ._schema import json_schema
 from ._server import ServerSettings
 from ._settings import KeySettings, ProviderSettings, Settings
+from ._trees import Trees
 
 __all__ = [
     "FILE_NAME", "VENDORS", "CallerKey", "Context", "KeySettings", "ProviderSettings", "ServerSettings", "Settings",
-    "TokenSettings", "apply_environment", "apply_roots", "as_sandbox", "described", "json_schema", "load", "parse",
-    "read_dotenv", "unknown_setting", "with_guard", "with_workers",
+    "TokenSettings", "Trees", "apply_environment", "apply_roots", "as_sandbox", "described", "json_schema", "load",
+    "parse", "read_dotenv", "unknown_setting", "with_guard", "with_workers",
 ]  # fmt: skip  # a list of names

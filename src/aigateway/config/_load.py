@@ -121,7 +121,7 @@ def _check_names(settings: Settings) -> None:
     for name, route in settings.routes.items():
         for index, target in enumerate(route.targets):
             provider, slash, _ = target.to.partition("/")
-            if slash and provider not in settings.providers:
+            if slash and target.to not in settings.routes and provider not in settings.providers:
                 raise ConfigurationError(
                     f"{settings.locate('routes', name, 'targets', index)}: routes.{name} has the target {target.to!r}, "
                     f"but no provider {provider!r} is configured. {_nearest(provider, list(settings.providers))}"

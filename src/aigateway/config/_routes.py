@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ..types import Hedge, Recovery, Retries, Target, Terms, Timeouts
+from ..routing import When
+from ..types import Hedge, Recovery, Retries, Shadow, Terms, Timeouts
 from ._tables import Seconds, Table
 
-__all__ = ["HedgeSettings", "RetrySettings", "RouteSettings", "TargetSettings", "TimeoutSettings"]
+__all__ = [
+    "HedgeSettings", "RetrySettings", "RouteSettings", "ShadowSettings", "TargetSettings", "TimeoutSettings",
+    "WhenSettings",
+]  # fmt: skip  # a list of names
+
+Operation = Literal["chat", "completions", "responses", "messages", "embeddings", "images"]
 
 # Characters held back where a route says `recovery = "hold"` and no number: a few sentences.
 HELD = 400
@@ -50,12 +56,62 @@ class HedgeSettings(Table):
     extra: Annotated[float, Field(gt=0, le=0.5)] = 0.05
 
 
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+OneOrMore = BeforeValidator(_as_list, json_schema_input_type=str | list[str])
+Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1), OneOrMore]
+
+
+class WhenSettings(Table):
+    """When an entry counts: every condition that is set has to hold, with any one of its names."""
+
+    tags: Names | None = None
+    metadata: dict[str, Names] = {}
+    caller: Names | None = None
+    tenant: Names | None = None
+    scopes: Annotated[list[Literal["chat", "admin"]], Field(min_length=1), OneOrMore] | None = None
+    operation: Annotated[list[Operation], Field(min_length=1), OneOrMore] | None = None
+    stream: bool | None = None
+    input_tokens_above: Annotated[int, Field(ge=0)] | None = None
+    input_tokens_below: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _can_hold(self) -> Self:
+        above, below = self.input_tokens_above, self.input_tokens_below
+        if above is not None and below is not None and below <= above + 1:
+            raise ValueError(f"no request has more than {above} tokens and fewer than {below}; make them overlap")
+        return self
+
+    def build(self) -> When:
+        """Give the conditions."""
+        sets = ("tags", "caller", "tenant", "scopes", "operation")
+        return When(
+            **{name: frozenset(getattr(self, name) or ()) for name in sets},
+            metadata={name: frozenset(values) for name, values in self.metadata.items()},
+            stream=self.stream,
+            input_above=self.input_tokens_above,
+            input_below=self.input_tokens_below,
+        )
+
+
 class TargetSettings(Table):
-    """One target of a route, when it needs more than its name."""
+    """One target of a route, when it needs more than its name; a target may be a route."""
 
     to: Annotated[str, Field(min_length=1)]
     weight: Annotated[int, Field(ge=1)] = 1
     timeouts: TimeoutSettings = TimeoutSettings()
+    when: WhenSettings | None = None
+
+
+class ShadowSettings(Table):
+    """Where copies of requests go whose answers nobody gets."""
+
+    to: Annotated[str, Field(min_length=1)]
+    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    in_flight: Annotated[int, Field(ge=1, le=1000)] = 4
+    timeout: Seconds = 60.0
 
 
 def _as_target(value: object) -> object:
@@ -72,6 +128,7 @@ class RouteSettings(Table):
     recovery: Recovery = "terminate"
     hold: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     hedge: HedgeSettings | None = None
+    shadow: ShadowSettings | None = None
 
     @model_validator(mode="after")
     def _hold_goes_with_its_mode(self) -> Self:
@@ -79,21 +136,8 @@ class RouteSettings(Table):
             raise ValueError('`hold` counts characters for recovery = "hold"; set that too, or leave `hold` out')
         return self
 
-    def terms(self, base: Retries) -> Terms:
+    def terms(self, base: Retries, shadow: Shadow | None = None) -> Terms:
         """Say how far the route goes for an answer."""
         hold = (self.hold or HELD) if self.recovery == "hold" else 0
         hedge = Hedge(self.hedge.quantile, self.hedge.extra) if self.hedge else None
-        return Terms(self.retries.over(base), self.recovery, hold, hedge, self.timeouts.total)
-
-    def build(self, base: Timeouts) -> tuple[Target, ...]:
-        """Give the targets; `to` without a provider is left for the gateway to look up."""
-        limits = self.timeouts.over(base)
-        return tuple(
-            Target(*_split(target.to), weight=target.weight, timeouts=target.timeouts.over(limits))
-            for target in self.targets
-        )
-
-
-def _split(name: str) -> tuple[str, str]:
-    provider, slash, model = name.partition("/")
-    return (provider, model) if slash else ("", name)
+        return Terms(self.retries.over(base), self.recovery, hold, hedge, self.timeouts.total, shadow)

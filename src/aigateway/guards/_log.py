@@ -12,7 +12,7 @@ from ..errors import ProviderError
 from ..types import Call, Decision, Outcome, Usage
 from ._guard import GuardOptions
 
-__all__ = ["LogGuard", "json_line"]
+__all__ = ["LogGuard", "json_line", "line_of"]
 
 logger = logging.getLogger("aigateway.calls")
 

@@ -64,6 +64,8 @@ class ResponsesDecoder(NativeDecoder):
             raise nonsense("the last event of the stream holds no response")
         check(self.peer, response)
         self.usage = read_responses_usage(response.get("usage"))
+        if self.usage is None and response.get("usage") is not None:
+            response["usage"], raw = None, None  # nobody is shown figures we do not believe
         self.done = True
         return (NativeChunk(name, body, Said(finish_reason=said(response).finish_reason), raw=raw, usage=self.usage),)
 

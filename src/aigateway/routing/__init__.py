@@ -1,8 +1,14 @@
 """Where to send it, and where next: names, policies, attempts; no I/O, no sleeping."""
 
 from ._failover import Attempt, Attempts
-from ._health import Health
 from ._names import Names, Resolved, Rules
+from ._orders import Orders
 from ._policy import POLICIES, Policy, Priority
+from ._screen import Screen
+from ._tree import Branch
+from ._when import When
 
-__all__ = ["POLICIES", "Attempt", "Attempts", "Health", "Names", "Policy", "Priority", "Resolved", "Rules"]
+__all__ = [
+    "POLICIES", "Attempt", "Attempts", "Branch", "Names", "Orders", "Policy", "Priority", "Resolved", "Rules",
+    "Screen", "When",
+]  # fmt: skip  # a list of names

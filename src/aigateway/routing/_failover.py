@@ -13,11 +13,9 @@ from types import TracebackType
 from typing import Self
 
 from ..errors import CALLER_CAUSED, Kind, NoAnswer, ProviderError, Remedy, RequestError
-from ..state import Rest, of_model
+from ..state import THROTTLED, TRANSIENT, Health, Rest, of_model
 from ..types import Call, Candidate, Drop, ModelInfo, Outcome, Role, Target
 from ._backoff import backoff
-from ._budget import THROTTLED, TRANSIENT
-from ._health import Health
 
 __all__ = ["Attempt", "Attempts"]
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from difflib import get_close_matches
-from itertools import groupby
 from typing import Literal
 
 from ..errors import Forbidden, RequestError, UnknownModel
-from ..types import IN_PROCESS, Caller, ModelInfo, Routing, Target, Terms
+from ..types import ANYWHERE, IN_PROCESS, Caller, Drop, ModelInfo, Routing, Target, Terms
+from ._tree import Branch, pruned, replanted, without_repeats
 
 __all__ = ["Names", "Resolved", "Rules"]
 
@@ -21,11 +21,15 @@ PATTERNS = (
     (re.compile("minimax|abab", re.IGNORECASE), "minimax"),
     (re.compile("gpt|openai", re.IGNORECASE), "openai"),
 )
+# What may follow a name that is not known with it, and the order it asks for.
+SUFFIXES = {":floor": "price", ":nitro": "throughput"}
+SORTED = {"price": "the cheapest first", "throughput": "the quickest first"}
 Catalogue = Mapping[str, Mapping[str, ModelInfo]]
-ANYWHERE = Routing()
 # Names callers sent, kept for a day: what a name means changes with the date only.
 REMEMBERED = 2048
 LONGEST_REMEMBERED = 128
+# The same for names together with what a request and a key say of them: each holds a tree of its own.
+REMEMBERED_WAYS, LONGEST_WAY = 256, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,8 @@ class Rules:
 class Resolved:
     """Targets in order, what the name is (the end of a sentence), what people should know, the first route's terms.
 
-    `groups` are the same targets by the route they come from, whose policy orders them; "" for a
-    name that is no route.
+    `groups` are the same targets as trees, one for each name; `dropped` are those that the caller's
+    allow-list or the request's `routing` left out.
     """
 
     how: str
@@ -50,43 +54,58 @@ class Resolved:
     warnings: list[str] = field(default_factory=list)
     pinned: bool = False
     is_route: bool = False
-    stands_for: str = ""  # what answers instead of a name nothing knows
+    stands_for: str = ""  # what answers instead of a name nothing knows, or that has a suffix
     terms: Terms | None = None
-    groups: list[tuple[str, list[Target]]] = field(default_factory=list)
+    groups: list[Branch] = field(default_factory=list)
+    dropped: list[Drop] = field(default_factory=list)
+    repeats: bool = False  # whether a target stands in the groups twice
 
 
 class Names:
-    """Resolve model names; the first match wins: route, known pin, catalogue id, pin, vendor pattern."""
+    """Resolve model names; the first match wins: route, known pin, catalogue id, pin, vendor pattern.
+
+    `routes` lists the targets of each route, `trees` how they hang together.
+    """
 
     def __init__(
         self,
-        routes: Mapping[str, Sequence[Target]],
+        routes: Mapping[str, Sequence[Target] | Branch],
         catalogue: Catalogue,
         rules: Rules,
         terms: Mapping[str, Terms] | None = None,
     ) -> None:
-        self.routes = routes
+        self.trees = {n: r if isinstance(r, Branch) else Branch(n, tuple(r)) for n, r in routes.items()}
+        self.routes = {name: tuple(_unique(tree.targets())) for name, tree in self.trees.items()}
         self.catalogue = catalogue
         self.rules = rules
         self._terms = terms or {}
         self._day: date | None = None
         self._known_names: dict[str, Resolved] = {}
+        self._known_ways: dict[tuple[object, ...], Resolved] = {}
+        self._known_routes: dict[str, Resolved] = {}
 
     def resolve(self, model: str, routing: Routing, *, today: date, caller: Caller = IN_PROCESS) -> Resolved:
         """Give the targets of a request.
 
         Raises UnknownModel, RequestError when `routing` leaves none, Forbidden when `caller.models` does.
         """
-        if routing != ANYWHERE or caller.models:
-            return self._resolve(model, routing, today, caller)
-        if self._day != today or len(self._known_names) >= REMEMBERED:
-            self._day, self._known_names = today, {}
-        found = self._known_names.get(model)
-        if found is None:
-            found = self._resolve(model, routing, today, caller)
-            if len(model) <= LONGEST_REMEMBERED:
-                self._known_names[model] = found
-        return found
+        if self._day != today or len(self._known_names) >= REMEMBERED or len(self._known_ways) >= REMEMBERED_WAYS:
+            self._day, self._known_names, self._known_ways, self._known_routes = today, {}, {}, {}
+        if routing is ANYWHERE and not caller.models:
+            found = self._known_names.get(model)
+            if found is None:
+                found = self._resolve(model, routing, today, caller)
+                if len(model) <= LONGEST_REMEMBERED:
+                    self._known_names[model] = found
+            return found
+        lists = (routing.models, routing.only, routing.ignore, routing.order, caller.models)
+        asked = (model, routing.fallback, *lists)
+        ways = self._known_ways.get(asked)
+        if ways is None:
+            ways = self._resolve(model, routing, today, caller)
+            if len(model) + sum(len(name) for names in lists for name in names) <= LONGEST_WAY:
+                self._known_ways[asked] = ways
+        return ways
 
     def _resolve(self, model: str, routing: Routing, today: date, caller: Caller) -> Resolved:
         wanted = [model] if model else [] if routing.models else [self.rules.default_model]
@@ -95,21 +114,40 @@ class Names:
         if self._goes_on(found[0], routing):
             names.append(self.rules.fallback)
             found.append(self._route(self.rules.fallback, today))
-        home: dict[Target, str] = {}
-        for asked, part in zip(names, found, strict=True):
-            name = part.stands_for or asked
-            for target in part.targets:
-                if caller.may_use(name) or caller.may_use(str(target), target.model):
-                    home.setdefault(target, name if part.is_route else "")
-        targets = list(home)
-        if not targets:
-            raise Forbidden(f"this key may not use {names[0][:128]!r}. It may use: {', '.join(caller.models)[:256]}.")
         warnings = [warning for part in found for warning in part.warnings]
         how = "; then ".join(dict.fromkeys(part.how for part in found))
-        terms = next((part.terms for part in found if part.terms), None)
-        targets = self._allowed(_without_repeats(targets), routing)
-        groups = [(name, list(group)) for name, group in groupby(targets, key=lambda target: home[target])]
-        return Resolved(how, targets, warnings, terms=terms, groups=groups)
+        whole = Resolved(how, [], warnings, terms=next((part.terms for part in found if part.terms), None))
+        if whole.terms and whole.terms.shadow and not found[0].is_route:  # that is for those who ask for the route
+            whole.terms = replace(whole.terms, shadow=None)
+        groups = [branch for part in found for branch in part.groups]
+        if caller.models:
+            asked = [part.stands_for or name for name, part in zip(names, found, strict=True)]
+            groups = [_open_to(caller, branch, name, whole) for branch, name in zip(groups, asked, strict=True)]
+            if not any(branch.members for branch in groups):
+                may = ", ".join(caller.models)[:256]
+                raise Forbidden(f"this key may not use {names[0][:128]!r}. It may use: {may}.")
+        self._check_names(routing, groups)
+        whole.groups = _first_of_each(_allowed(groups, routing, whole))
+        targets = [target for branch in whole.groups for target in branch.targets()]
+        whole.targets = _unique(targets)
+        whole.repeats = len(whole.targets) < len(targets)
+        return whole
+
+    def _check_names(self, routing: Routing, groups: list[Branch]) -> None:
+        """Refuse to choose by a provider that is not there. Raises RequestError."""
+        for field_name, listed in routing.names.items():
+            for name in listed:
+                if name.partition("/")[0] not in self.catalogue:
+                    what = f"'routing.{field_name}' names {name[:128]!r}, which is no provider here"
+                    would = f"These would do: {_listed(groups)}."
+                    raise RequestError(f"{what}. {self._nearest_provider(name)} {would}", param=f"routing.{field_name}")
+
+    def _nearest_provider(self, name: str) -> str:
+        targets = [str(target) for targets in self.routes.values() for target in targets]
+        known = [f"{provider}/{model}" for provider, models in self.catalogue.items() for model in models]
+        near = [target for target in [*targets, *known] if target.endswith(f"/{name}")]
+        near = near or get_close_matches(name[:128], [*self.catalogue, *targets, *known], 1, 0.6)
+        return f"Did you mean {near[0]!r}?" if near else f"There is: {', '.join(self.catalogue)}."
 
     def _goes_on(self, first: Resolved, routing: Routing) -> bool:
         if not self.rules.fallback or first.is_route or routing.fallback is False:
@@ -129,6 +167,9 @@ class Names:
         owner = self._owner(name)
         if owner:
             return self._found(Target(owner, name), f"in the catalogue of {owner!r}", today)
+        suffix = name[-6:]
+        if suffix in SUFFIXES and len(name) > len(suffix):
+            return self._sorted(name, suffix, today)
         if slash and provider in self.catalogue:
             return self._found(Target(provider, rest), f"pinned to the provider {provider!r}", today, pinned=True)
         for pattern, vendor in PATTERNS:
@@ -140,30 +181,52 @@ class Names:
 
     def forget(self) -> None:
         """Look names up again: the catalogue has changed."""
-        self._known_names = {}
+        self._known_names, self._known_ways, self._known_routes = {}, {}, {}
 
     def _owner(self, name: str) -> str:
         """Find who has a model; who described it goes before who merely lists it."""
         owners = [owner for owner, models in self.catalogue.items() if name in models]
         return next((owner for owner in owners if self.catalogue[owner][name].is_described), (*owners, "")[0])
 
+    def _sorted(self, name: str, suffix: str, today: date) -> Resolved:
+        """Take a name without its suffix, which says what goes before every policy."""
+        stem, sort = name.removesuffix(suffix), SUFFIXES[suffix]
+        found = self._one(stem, today)
+        groups = [Branch(branch.route, branch.members, sort=sort) for branch in found.groups]
+        how = f"{found.how}, {SORTED[sort]}"
+        return replace(found, how=how, groups=groups, stands_for=found.stands_for or stem)
+
     def _route(self, name: str, today: date) -> Resolved:
-        found = [self._found(target, "", today) for target in self.routes[name]]
-        warnings = [warning for part in found for warning in part.warnings]
-        targets = [part.targets[0] for part in found]
-        return Resolved(f"the route {name!r}", targets, warnings, is_route=True, terms=self._terms.get(name))
+        known = self._known_routes.get(name)
+        if known is None:
+            warnings: list[str] = []
+
+            def living(target: Target) -> Target:
+                heir, said = self._heir(target, today)
+                warnings.extend(said)
+                return heir
+
+            tree = replanted(self.trees[name], living)
+            known = Resolved(f"the route {name!r}", [*tree.targets()], is_route=True, terms=self._terms.get(name))
+            known.warnings, known.groups = list(dict.fromkeys(warnings)), [tree]
+            self._known_routes[name] = known
+        return replace(known, warnings=[*known.warnings])
 
     def _found(self, target: Target, how: str, today: date, *, pinned: bool = False) -> Resolved:
         """Take a target as it is, or its successor when it is retired."""
+        heir, warnings = self._heir(target, today)
+        return Resolved(how, [heir], warnings, pinned, groups=[Branch("", (heir,))])
+
+    def _heir(self, target: Target, today: date) -> tuple[Target, list[str]]:
         info = self.catalogue.get(target.provider, {}).get(target.model)
         if info is None or (info.successor is None and info.shutdown is None):
-            return Resolved(how, [target], pinned=pinned)
+            return target, []
         if info.successor is not None and (info.shutdown is None or info.shutdown <= today):
             heir = replace(target, model=info.successor, params=info.successor_params)
-            return Resolved(how, [heir], [f"{target} is retired; {heir} answers instead"], pinned)
+            return heir, [f"{target} is retired; {heir} answers instead"]
         if info.shutdown is not None and info.shutdown <= today:
-            return Resolved(how, [target], [f"{target} was to be switched off on {info.shutdown}"], pinned)
-        return Resolved(how, [target], [f"{target} will be switched off on {info.shutdown}"], pinned)
+            return target, [f"{target} was to be switched off on {info.shutdown}"]
+        return target, [f"{target} will be switched off on {info.shutdown}"]
 
     def _unknown(self, name: str, today: date) -> Resolved:
         default = self.rules.default_model
@@ -185,20 +248,58 @@ class Names:
             return f"Did you mean {' or '.join(map(repr, near))}?"
         return f"Routes: {', '.join(self.routes) or 'none'}; GET /v1/models or `aigateway models` lists all."
 
-    def _allowed(self, targets: list[Target], routing: Routing) -> list[Target]:
-        def named(target: Target, names: Sequence[str]) -> bool:
-            return target.provider in names or str(target) in names
 
-        kept = [t for t in targets if (not routing.only or named(t, routing.only)) and not named(t, routing.ignore)]
-        if not kept:
-            raise RequestError(
-                f"'routing' leaves no target: {', '.join(map(str, targets))} would do. Widen only, or shorten ignore.",
-                param="routing",
-            )
-        return kept
+def _open_to(caller: Caller, branch: Branch, name: str, whole: Resolved) -> Branch:
+    """Leave out what a caller's allow-list names neither itself nor by a route it is in."""
+
+    def open_to(target: Target, path: tuple[str, ...]) -> bool:
+        if caller.may_use(name, *path, str(target), target.model):
+            return True
+        whole.dropped.append(Drop(str(target), "not_allowed", "this key may not use it"))
+        return False
+
+    return pruned(branch, open_to)
 
 
-def _without_repeats(targets: Sequence[Target]) -> list[Target]:
+def _allowed(groups: list[Branch], routing: Routing, whole: Resolved) -> list[Branch]:
+    """Leave out what the request does not want. Raises RequestError when nothing is left."""
+    if not routing.only and not routing.ignore:
+        return groups
+
+    def wanted(target: Target, path: tuple[str, ...]) -> bool:
+        names = {target.provider, str(target)}
+        code = "ignore" if not names.isdisjoint(routing.ignore) else ""
+        code = code or ("only" if routing.only and names.isdisjoint(routing.only) else "")
+        if code:
+            what = "names it" if code == "ignore" else "does not name it"
+            whole.dropped.append(Drop(str(target), code, f"'routing.{code}' {what}"))
+        return not code
+
+    kept = [pruned(branch, wanted) for branch in groups]
+    if not any(branch.members for branch in kept):
+        raise RequestError(
+            f"'routing' leaves no target: {_listed(groups)} would do. Widen only, or shorten ignore.", param="routing"
+        )
+    return kept
+
+
+def _first_of_each(groups: list[Branch]) -> list[Branch]:
+    """Leave out of each group what a group before it has; and groups that are empty then."""
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for branch in groups:
+        rest = without_repeats(branch, seen)
+        seen.update((target.provider, target.model) for target in rest.targets())
+        if rest.members:
+            kept.append(rest)
+    return kept
+
+
+def _listed(groups: list[Branch]) -> str:
+    return ", ".join(map(str, _unique(target for branch in groups for target in branch.targets())))[:1024]
+
+
+def _unique(targets: Iterable[Target]) -> list[Target]:
     seen: dict[tuple[str, str], Target] = {}
     for target in targets:
         seen.setdefault((target.provider, target.model), target)

@@ -9,13 +9,14 @@ from typing import Protocol
 
 from ..types import Call, Candidate
 
-__all__ = ["POLICIES", "Policy", "Priority"]
+__all__ = ["POLICIES", "Policy", "Priority", "expected_wait"]
 
 
 class Policy(Protocol):
     """Order candidates; decide on their values alone. What is first is tried first.
 
-    What costs something to work out is only given to one that says so: `needs_cost = True`.
+    What costs something to work out is only given to one that says so: `needs_cost = True`. One that
+    looks at names and weights alone says `needs_facts = False`.
     """
 
     def order(self, call: Call, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
@@ -24,6 +25,8 @@ class Policy(Protocol):
 
 class Priority:
     """Keep the order of the configuration."""
+
+    needs_facts = False
 
     def __init__(self, random: Random | None = None) -> None:
         """Need nothing."""
@@ -36,6 +39,8 @@ class Priority:
 class Weighted:
     """Let each be first as often as it weighs; after it the others, by weight again."""
 
+    needs_facts = False
+
     def __init__(self, random: Random) -> None:
         self._random = random
 
@@ -47,6 +52,8 @@ class Weighted:
 
 class RoundRobin:
     """Let each be first in turn."""
+
+    needs_facts = False
 
     def __init__(self, random: Random) -> None:
         self._turn = 0
@@ -82,7 +89,7 @@ class Fastest:
 
     def order(self, call: Call, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """Put the better of two first, the others by their times."""
-        ordered = sorted(candidates, key=_expected)
+        ordered = sorted(candidates, key=expected_wait)
         if len(ordered) < 3:
             return ordered
         two = self._random.sample(range(len(ordered)), 2)
@@ -93,7 +100,7 @@ class Fastest:
 class Cheapest:
     """Prefer the target whose price for this request is lowest now; unknown prices come last."""
 
-    needs_cost = True
+    needs_cost, needs_facts = True, False
 
     def __init__(self, random: Random) -> None:
         """Need nothing."""
@@ -106,6 +113,8 @@ class Cheapest:
 class Sticky:
     """Keep a conversation at one target, so that its prompt cache stays warm; conversations spread by weight."""
 
+    needs_facts = False
+
     def __init__(self, random: Random) -> None:
         """Need nothing."""
 
@@ -116,6 +125,8 @@ class Sticky:
 
 class Experiment:
     """Give each user one arm for good: an A/B test, or a canary with a small weight."""
+
+    needs_facts = False
 
     def __init__(self, random: Random) -> None:
         """Need nothing."""
@@ -138,7 +149,8 @@ POLICIES: Mapping[str, Callable[[Random], Policy]] = {
 }
 
 
-def _expected(candidate: Candidate) -> float:
+def expected_wait(candidate: Candidate) -> float:
+    """Give the seconds to the first content, as if calls under way had to be waited for; 0 when not known."""
     facts = candidate.facts
     return facts.first_content * (facts.in_flight + 1)
 

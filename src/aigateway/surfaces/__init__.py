@@ -1,6 +1,6 @@
 """In which dialect it is asked: other APIs than chat, translated to chat and back; pure functions, no I/O."""
 
-from ._surface import Named, NativeOnly, Surface, Telling, parse, parse_json
+from ._surface import Named, NativeOnly, Surface, Telling, parse, parse_json, spoken
 from .messages import Messages, anthropic_error
 from .responses import Responses
 
@@ -14,4 +14,5 @@ __all__ = [
     "anthropic_error",
     "parse",
     "parse_json",
+    "spoken",
 ]

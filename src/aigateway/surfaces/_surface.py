@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import GatewayError, RequestError
-from ..types import ChatRequest, Chunk, NativeChunk, Reply, Usage, read_json, written
+from ..types import ChatRequest, Chunk, NativeChunk, NativeReply, Reply, Said, Usage, read_json, written
 
-__all__ = ["Named", "NativeOnly", "Surface", "Telling", "parse", "parse_json"]
+__all__ = ["Named", "NativeOnly", "Surface", "Telling", "parse", "parse_json", "spoken"]
 
 # Fields every dialect has from us: where a request may go. They are no part of the dialect.
 OURS = ("routing", "extra", "models")
@@ -85,6 +85,17 @@ def parse_json(surface: Surface, data: bytes) -> ChatRequest:
 def parse(surface: Surface, fields: Mapping[str, Any]) -> ChatRequest:
     """Read a mapping as `parse_json` reads a body; the caller's objects are left alone."""
     return parse_json(surface, written(fields))
+
+
+def spoken(surface: Surface, request: ChatRequest, reply: Reply) -> NativeReply:
+    """Give an answer in the dialect it was asked in, whichever it came in."""
+    if isinstance(reply, NativeReply):
+        return reply
+    said = Said(reply.text, reply.reasoning, reply.finish_reason)
+    body = surface.reply(request.native or {}, reply)
+    found = NativeReply(surface.operation, body, reply.usage, said, provider=reply.provider)
+    found.trace = reply.trace
+    return found
 
 
 def _meant(surface: Surface, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], NativeOnly | None]:

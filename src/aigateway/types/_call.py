@@ -14,8 +14,8 @@ from ._caller import IN_PROCESS, Caller
 from ._decision import Trace
 from ._limits import Terms
 from ._reply import Chunk, Reply
-from ._request import ChatRequest
 from ._usage import Usage
+from .request import ChatRequest
 
 __all__ = ["Call", "Clock", "Outcome"]
 

@@ -11,7 +11,7 @@ from ._target import Candidate
 from ._usage import Cost, Known, Usage
 
 if TYPE_CHECKING:
-    from ._routing import Routing
+    from .request import Routing
 
 __all__ = ["Considered", "Decision", "Drop", "Ended", "Role", "Step", "Trace"]
 

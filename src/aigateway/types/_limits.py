@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["Hedge", "Recovery", "Retries", "Terms", "Timeouts"]
+if TYPE_CHECKING:
+    from ._target import Target
+
+__all__ = ["Hedge", "Recovery", "Retries", "Shadow", "Terms", "Timeouts"]
 
 Recovery = Literal["terminate", "hold", "buffer", "continue"]
 
@@ -52,6 +55,19 @@ class Hedge:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """Copy a share of the requests to another target, whose answers nobody gets.
+
+    At most `in_flight` copies are under way at a time, each for at most `timeout` seconds.
+    """
+
+    target: Target
+    share: float = 1.0
+    in_flight: int = 4
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """How far a route goes for an answer.
 
@@ -64,3 +80,4 @@ class Terms:
     hold: int = 0
     hedge: Hedge | None = None
     total: float | None = None
+    shadow: Shadow | None = None

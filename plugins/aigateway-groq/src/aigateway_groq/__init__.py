@@ -102,7 +102,8 @@ class Groq(OpenAICompatible):
         body["messages"] = [strip(message, notes) for message in body["messages"]]
 
     def adapt_native(self, operation: str, body: dict[str, Any], target: Target, notes: list[str]) -> None:
-        """Fold the effort of a Responses request as that of a chat."""
+        """Fold the effort of a Responses request as that of a chat; how a stream is padded is not Groq's to say."""
+        body.pop("stream_options", None)
         if isinstance(body.get("reasoning"), dict):
             body["reasoning"] = dict(body["reasoning"])
             fold_effort(body["reasoning"], target.model, notes, "effort")

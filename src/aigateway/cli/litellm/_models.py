@@ -93,12 +93,16 @@ class Models:
             self._notes.add(f"{where} ({name}): models of the mode {mode!r} are not served here; it is left out.")
             return
         vendor, model = self._vendor(params)
+        if not model.strip():
+            self._notes.add(f"{where} ({name}): it names no model of {vendor[:64]!r}, so it is left out.")
+            return
         provider = self._provider(vendor, params, f"{where} ({name})")
         if provider is None:
             return
-        self._note_rest(name, params, info, where)
-        self._key(provider, vendor, model, params, f"{where} ({name})")
-        made = Deployment(provider, model, _weight(params, entry), as_number(params.get("order")) or 1.0)
+        self._note_rest(name, params, entry, where)
+        weight = _weight(params, entry)
+        self._key(provider, vendor, model, {**params, "weight": weight}, f"{where} ({name})")
+        made = Deployment(provider, model, weight, as_number(params.get("order")) or 1.0)
         made.timeouts = dict(self._times(params, f"{where} ({name})"))
         self._group(name, made, where)
 
@@ -106,11 +110,8 @@ class Models:
         if "*" not in made.model:
             (self.wild if name == "*" else self.groups.setdefault(name, [])).append(made)
             return
-        made.provider.models.add("*")
-        self._notes.add(
-            f"{where} ({name}): ask for {made.provider.name}/MODEL, which needs no route; names of its catalogue do "
-            "without the provider, too."
-        )
+        known = "" if made.provider.type == "openai-compatible" else "; names of its catalogue do without the provider"
+        self._notes.add(f"{where} ({name}): ask for {made.provider.name}/MODEL, which needs no route{known}.")
 
     def _vendor(self, params: Mapping[str, Any]) -> tuple[str, str]:
         """Split LiteLLM's name of a model into the vendor's, and the model's own."""
@@ -207,7 +208,7 @@ class Models:
         reference = self._variables.reference(given, usual, where)
         use = provider.keys.setdefault(reference, KeyUse())
         use.models.add(model)
-        use.weight += _weight(params, {})
+        use.weight += params["weight"]
         use.concurrency += int(as_number(params.get("max_parallel_requests")) or 0)
 
     def _times(self, params: Mapping[str, Any], where: str) -> Iterator[tuple[str, float]]:
@@ -220,8 +221,9 @@ class Models:
             else:
                 self._notes.add(f"{where}: {name} is no number of seconds up to a day; the general one counts.")
 
-    def _note_rest(self, name: str, params: Mapping[str, Any], info: object, where: str) -> None:
-        if params.get("rpm") or params.get("tpm"):
+    def _note_rest(self, name: str, params: Mapping[str, Any], entry: Mapping[str, Any], where: str) -> None:
+        info = entry.get("model_info")
+        if any(limits.get(name) for limits in (params, entry) for name in ("rpm", "tpm")):
             self._notes.add(
                 "model_list: rpm and tpm are weights here. A vendor's limits are read from its headers; limit callers "
                 'with the guard "rate_limit".'

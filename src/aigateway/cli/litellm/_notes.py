@@ -51,20 +51,20 @@ class Variables:
         elif not text:
             name = next((variable for variable in usual if self._environ.get(variable)), usual[0])
         else:
-            name = self._literals.get(text) or self._name(text, usual[0])
-            self._notes.add(
-                f"{where}: a key is written into the YAML. It was not copied: set {name} to it, or to a new one, for "
-                "whoever saw that file saw the key."
-            )
+            name = self._literals.get(text) or self._new_name(text, usual[0], where)
         self.needed.setdefault(name)
         return f"env:{name}"
 
-    def _name(self, text: str, usual: str) -> str:
+    def _new_name(self, text: str, usual: str, where: str) -> str:
         taken = {*self._used, *self._literals.values()}
         name, number = usual, 2
         while name in taken:
             name, number = f"{usual}_{number}", number + 1
         self._literals[text] = name
+        self._notes.add(
+            f"{where}: a key is written into the YAML. It was not copied: set {name} to it, or to a new one, for "
+            "whoever saw that file saw the key."
+        )
         return name
 
 

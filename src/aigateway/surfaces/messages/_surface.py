@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...types import Chunk, Reply
-from ...types._request import _explain
+from ...types.request._request import _explain
 from ._request import chat_fields
 from ._stream import PER_TOKEN, MessagesTelling
 

@@ -40,8 +40,8 @@ WITH_IDS = frozenset({"image_generation_call", "local_shell_call", "local_shell_
 # What a chat request says otherwise, or has no use for.
 TRANSLATED = frozenset(
     {"background", "conversation", "image", "include", "input", "instructions", "max_output_tokens", "max_tool_calls"}
-    | {"metadata", "previous_response_id", "reasoning", "store", "text", "tool_choice", "tools", "truncation"}
-    | {*NATIVE}
+    | {"metadata", "previous_response_id", "reasoning", "store", "stream_options", "text", "tool_choice", "tools"}
+    | {"truncation", *NATIVE}
 )
 
 
@@ -55,10 +55,11 @@ def chat_fields(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[NativeOnl
     history = History()
     if body.get("instructions"):
         history.messages.append({"role": "system", "content": body["instructions"]})
-    if isinstance(body["input"], str):
-        history.messages.append({"role": "user", "content": body["input"]})
+    said = body.get("input")
+    if isinstance(said, str):
+        history.messages.append({"role": "user", "content": said})
     else:
-        for at, item in enumerate(_items(body["input"])):
+        for at, item in enumerate(_items(said)):
             history.add(item, f"input[{at}]")
     needs = history.needs + [unknown_to_chat(f"{name!r}", name) for name in NATIVE if name in body]
     chat["messages"] = [_said(message) for message in history.messages] or [{"role": "user", "content": ""}]

@@ -1,4 +1,4 @@
-"""Which targets can be asked: how calls to them end decides, rests in `state` keep the verdict."""
+"""Which targets can be asked: how calls to them end decides, rests keep the verdict."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections import defaultdict
 from random import Random
 
 from ..errors import Kind, ProviderError, Scope, StreamInterrupted
-from ..state import Memory, Name, Rest, of_model, of_provider
 from ..types import Hedge, Outcome, Target
 from ._breaker import Breaker
 from ._budget import Budget
+from ._memory import Memory
+from ._rests import Name, Rest, of_model, of_provider
 
 __all__ = ["Health"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from ..errors import RequestError
+from ...errors import RequestError
 
 __all__ = ["FORBIDDEN", "read_json", "refuse_forbidden", "written"]
 

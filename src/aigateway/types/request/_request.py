@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
-from ..errors import RequestError
+from ...errors import RequestError
 from ._json import FORBIDDEN, read_json, refuse_forbidden, written
-from ._routing import Routing
+from ._routing import ANYWHERE, Routing
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -38,7 +38,7 @@ class ChatRequest:
     model: str = ""
     stream: bool = False
     wants_usage: bool = False
-    routing: Routing = field(default_factory=Routing)
+    routing: Routing = ANYWHERE
     extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     operation: str = "chat"
     native: Mapping[str, Any] | None = None

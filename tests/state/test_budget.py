@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigateway.routing._budget import FULL, THROTTLED, TRANSIENT, Budget
+from aigateway.state._budget import FULL, THROTTLED, TRANSIENT, Budget
 
 
 def test_an_outage_is_worth_few_second_calls() -> None:

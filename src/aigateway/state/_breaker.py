@@ -13,7 +13,7 @@ SHARE, CALLS, SECONDS = 0.5, 20, 10
 class Breaker:
     """Count how calls to one target end, in slots of a second; say when it has to rest.
 
-    It only counts. The rest itself, its probation included, is kept with all others in `state`.
+    It only counts. The rest itself, its probation included, is kept with all others in `Rests`.
     """
 
     __slots__ = ("_bad", "_failed", "_good", "_row", "_when")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigateway.routing._breaker import CALLS, IN_A_ROW, SECONDS, SHARE, Breaker
+from aigateway.state._breaker import CALLS, IN_A_ROW, SECONDS, SHARE, Breaker
 
 
 def test_five_in_a_row() -> None:

@@ -1,0 +1,138 @@
+"""From a call to the candidates it is tried at: resolve the name, leave out, order; the trace is told why.
+
+A dry run and a real call take the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from random import Random
+
+from ..catalogue import cost_of, price_at
+from ..errors import RequestError
+from ..parts import Parts
+from ..routing import Branch, Orders, Resolved, Screen
+from ..state import Memory
+from ..types import Call, Candidate, Clock, Cost, Drop, ModelInfo, Price, Target, Terms, Usage
+from ._sight import Sight
+
+__all__ = ["Plan"]
+
+# Targets a refusal tells of, and models it offers instead.
+TOLD, OFFERED = 20, 3
+
+
+class Plan:
+    """Find where a call can go, and in which order, from what is known this moment."""
+
+    def __init__(self, parts: Parts, memory: Memory, clock: Clock, terms: Terms, *, random: Random) -> None:
+        self.parts = parts
+        self.memory = memory
+        self.clock = clock
+        self.operations = {name: getattr(p, "operations", None) for name, p in parts.providers.items()}
+        self._terms = terms
+        self._orders = Orders(parts.policies, random)
+        self._minute, self._rows = 0.0, dict[int, tuple[ModelInfo, Price | None]]()
+
+    def resolve(self, call: Call) -> Resolved:
+        """Find the targets a request stands for, and note it in the trace."""
+        resolved = self.resolved(call)
+        call.trace.resolved = resolved.how
+        call.trace.warnings += resolved.warnings
+        call.trace.dropped += resolved.dropped
+        call.terms = resolved.terms or self._terms
+        return resolved
+
+    def candidates(self, call: Call, *, dry: bool = False) -> Sequence[Candidate]:
+        """Leave out what cannot serve a request, and order the rest: each route by its policy, routes in turn.
+
+        Raises RequestError when nothing is left. A dry run takes no policy's turn.
+        """
+        resolved, sight = self.resolve(call), Sight(self, call)
+        screen = Screen(call, sight)
+        groups = screen.sift(resolved.groups)
+        call.trace.dropped += screen.dropped
+        if not groups:
+            raise self._unspoken(call) if call.request.needs is not None else self._nobody(call, screen)
+        ordered = self._orders.order(call, groups, sight.candidate, dry=dry)
+        call.trace.candidates += ordered
+        call.trace.policies += self._policies(call, groups)
+        return ordered
+
+    def dry(self, call: Call) -> Sequence[Candidate]:
+        """Give what `candidates` would, and leave everything as it is but the call and its trace."""
+        return self.candidates(call, dry=True)
+
+    def serves(self, call: Call, target: Target) -> bool:
+        """Tell whether nothing speaks against a target for a request."""
+        return Screen(call, Sight(self, call)).could(target)
+
+    def candidate(self, target: Target) -> Candidate:
+        """Gather what is known of a target."""
+        ring, info = self.parts.rings[target.provider], self.parts.catalogue.info(target.provider, target.model)
+        return Candidate(target, info, ring.free(target.model), self.memory.facts(target, self.clock.now()))
+
+    def resolved(self, call: Call) -> Resolved:
+        """Find the targets a request stands for."""
+        asked, today = call.request, datetime.fromtimestamp(self.clock.wall(), UTC).date()
+        return self.parts.names.resolve(asked.model, asked.routing, today=today, caller=call.caller)
+
+    def info(self, target: Target) -> ModelInfo | None:
+        """Give what is known of a model."""
+        return self.parts.catalogue.info(target.provider, target.model)
+
+    def row(self, info: ModelInfo, tokens: int) -> Price | None:
+        """Give the prices in force now, for so many input tokens; looked up once a minute."""
+        wall = self.clock.wall()
+        if wall // 60 != self._minute:
+            self._minute, self._rows = wall // 60, {}
+        known = self._rows.get(id(info))
+        if known is not None:
+            return known[1]
+        row = price_at(info.prices, wall, tokens)
+        if not any(price.above_tokens for price in info.prices):
+            self._rows[id(info)] = (info, row)
+        return row
+
+    def price(self, target: Target, usage: Usage | None) -> Cost:
+        """Price what was used at a target, now."""
+        info = self.parts.catalogue.info(target.provider, target.model)
+        return cost_of(usage, info, self.clock.wall())
+
+    def _policies(self, call: Call, groups: Sequence[Branch]) -> Iterator[str]:
+        """Name what decided on the order, as `route: policy`."""
+        for branch in groups:
+            sort = call.request.routing.sort or branch.sort
+            if sort:
+                yield f"{branch.route or 'sort'}: {sort}"
+                continue
+            for place in branch.branches():
+                name = self.parts.policy_names.get(place.route)
+                if name and len(place.members) > 1:
+                    yield f"{place.route}: {name}"
+
+    def _unspoken(self, call: Call) -> RequestError:
+        """Say that no target can be asked what chat cannot say, and which providers could."""
+        needs, operation = call.request.needs, call.request.operation
+        able = sorted(name for name, offered in self.operations.items() if operation in (offered or ()))
+        who = f"Ask a model of {', '.join(able)}, or leave it out." if able else "No provider here does; leave it out."
+        message, param, code = (needs.message, needs.param, needs.code) if needs is not None else ("", None, None)
+        return RequestError(f"{message} None of those asked does. {who}", param=param, code=code)
+
+    def _nobody(self, call: Call, screen: Screen) -> RequestError:
+        """Say of each target why it cannot serve a request, and who can."""
+        drops: Mapping[str, Drop] = {drop.target: drop for drop in screen.dropped}
+        told = [f"{drop.target}: {drop.reason} ({drop.code})" for drop in drops.values()][:TOLD]
+        left = len(drops) - len(told)
+        today = datetime.fromtimestamp(self.clock.wall(), UTC).date()
+        names = ((f"{m.provider}/{m.id}", m.id, m.provider) for m in self.parts.catalogue.living(today))
+        able = (n for n, id_, p in names if call.caller.may_use(n, id_) and screen.could(Target(p, id_)))
+        near = [name for name, _ in zip(able, range(OFFERED), strict=False)]
+        way_on = f"{' or '.join(near)} could." if near else "Ask for less, or for another model."
+        codes = {drop.code for drop in drops.values()}
+        return RequestError(
+            f"no target of {call.trace.asked[:128]!r} can serve this request. {'; '.join(told)}"
+            f"{f'; and {left} more' if left else ''}. {way_on}",
+            code=codes.pop() if len(codes) == 1 else "no_target",
+        )
