@@ -3,13 +3,13 @@
 from ._callers import CallerKey, TokenSettings
 from ._environment import VENDORS, apply_environment, apply_roots
 from ._load import FILE_NAME, as_sandbox, load, parse, read_dotenv, with_guard, with_workers
-from ._models import described
 from ._origin import Context
 from ._problems import unknown_setting
 from ._schema import json_schema
 from ._server import ServerSettings
 from ._settings import KeySettings, ProviderSettings, Settings
 from ._trees import Trees
+from .models import described
 
 __all__ = [
     "FILE_NAME", "VENDORS", "CallerKey", "Context", "KeySettings", "ProviderSettings", "ServerSettings", "Settings",

@@ -15,11 +15,11 @@ from ..errors import ConfigurationError
 from ..secrets import Secret
 from ._callers import CallerSettings
 from ._environment import VENDORS
-from ._models import ModelSettings
 from ._origin import Context
 from ._routes import RetrySettings, RouteSettings, TimeoutSettings
 from ._server import DecisionSettings, ServerSettings
 from ._tables import Moment, SecretReference, Table, read_secret
+from .models import ModelSettings
 
 __all__ = ["GuardSettings", "KeySettings", "ProviderSettings", "Settings"]
 
