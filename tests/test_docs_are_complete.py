@@ -32,7 +32,8 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 COMMANDS = (
-    *("serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "doctor", "schema", "simulate"),
+    *("serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "doctor", "schema"),
+    *("explain", "simulate"),
     *("keys", "callers"),
 )
 SUBCOMMANDS = (

@@ -11,10 +11,11 @@ from .operations import EmbedReply, EmbedRequest, ImageReply, ImageRequest
 from .surfaces import Responses, parse, spoken
 from .types import IN_PROCESS, Call, Caller, ChatRequest, NativeReply, Reply, messages_from
 
-__all__ = ["Asking", "Messages"]
+__all__ = ["Asked", "Asking", "Messages"]
 
 RESPONSES = Responses()
 Messages = str | Sequence[Mapping[str, Any]]
+Asked = Messages | Mapping[str, Any] | ChatRequest
 
 
 class Asking(ABC):

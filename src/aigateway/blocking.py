@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
-from .asking import Messages
+from .asking import Asked, Messages
 from .gateway import Chunks as AsyncChunks
 from .gateway import Gateway as AsyncGateway
 from .operations import EmbedReply, ImageReply
@@ -79,6 +79,10 @@ class Gateway:
     def ranking(self) -> list[dict[str, Any]]:
         """Rank models by measured use."""
         return self._gateway.ranking()
+
+    def explain(self, model: str, asked: Asked = "", **options: Any) -> Decision:
+        """Tell where a request would go this moment, as `aigateway.Gateway.explain` does."""
+        return self._gateway.explain(model, asked, **options)
 
     def embed(self, model: str, input: str | Sequence[Any], **options: Any) -> EmbedReply:  # noqa: A002  # OpenAI's name
         """Ask for vectors, as `aigateway.Gateway.embed` does."""

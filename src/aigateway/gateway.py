@@ -18,14 +18,14 @@ from weakref import WeakKeyDictionary
 import anyio
 import anyio.to_thread
 
-from .asking import Asking
-from .catalogue import expected_usage, ranking_rows
+from .asking import Asked, Asking
+from .catalogue import ranking_rows
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, Chunks, Exchange, answered, fetch, open_exchange, probe, race, relist, running_loop, timer_for
 from .guards import GuardStack, close_all
 from .keys import Wanted
 from .parts import build, journal_of
-from .plan import Plan
+from .plan import Plan, check_cap
 from .plugins import Registry
 from .routing import Attempt, Attempts
 from .shadow import Shadows
@@ -39,6 +39,7 @@ from .types import (
     Candidate,
     ChatRequest,
     Clock,
+    Decision,
     Ended,
     Outcome,
     Retries,
@@ -46,6 +47,7 @@ from .types import (
     Terms,
     Timeouts,
     Trace,
+    messages_from,
 )
 
 if TYPE_CHECKING:
@@ -95,6 +97,7 @@ class Gateway(Asking):
         self.registry = registry or Registry(allow=settings.plugins)
         self.seed = SystemRandom().getrandbits(32) if seed is None else seed
         self._random = Random(self.seed)  # noqa: S311  # jitter, not cryptography
+        self._ids = Random(self.seed)  # noqa: S311  # apart: who names requests decides nothing about routing
         self.memory = Memory(random=self._random)
         self.health = Health(self.memory, self._random)
         self.decisions = Decisions(settings.decisions.keep, journal_of(settings))
@@ -152,8 +155,8 @@ class Gateway(Asking):
         if timeout is not None and not _is_duration(timeout):
             raise RequestError("'timeout' must be a positive number of seconds", param="timeout")
         if self.settings.limits.max_tokens is not None:
-            _check_cap(request, self.settings.limits.max_tokens)
-        name = request_id or f"{self._random.getrandbits(128):032x}"
+            check_cap(request, self.settings.limits.max_tokens)
+        name = request_id or f"{self._ids.getrandbits(128):032x}"
         trace = Trace(request.model, id=name, operation=request.operation, stream=request.stream, caller=caller.name)
         call = Call(request, caller, name, trace=trace, address=address)
         total = self._timeouts.total
@@ -161,6 +164,17 @@ class Gateway(Asking):
         trace.seed, trace.at = self.seed, self.clock.wall()
         trace.routing = request.routing if request.routing != ANYWHERE else None
         return call
+
+    def explain(self, model: str, asked: Asked = "", *, caller: Caller = IN_PROCESS) -> Decision:
+        """Tell where a prompt, messages or a whole request would go this moment; asks nobody, changes nothing.
+
+        Raises RequestError for what is no request, and for a name nobody knows.
+        """
+        if not isinstance(asked, ChatRequest):
+            fields = asked if isinstance(asked, Mapping) else {"messages": messages_from(asked)}
+            asked = ChatRequest.parse({**fields, "model": model})
+        call = self.call(asked, caller=caller, request_id="dry-run")
+        return self.plan.explain(call, self.health, self._keys_rest)
 
     def vendor_keys(self) -> list[dict[str, Any]]:
         """Tell about every vendor key, without showing one."""
@@ -354,7 +368,7 @@ class Gateway(Asking):
         status, code = (error.status, error.code or "") if error is not None else (0, "")
         trace.ended = Ended(outcome.state, outcome.seconds, outcome.first_content, status, code)
         if outcome.usage is None and trace.estimate is None:
-            trace.estimate = expected_usage(call.request.body)
+            trace.estimate = self.plan.estimate(call)
         try:
             if guards:
                 await guards.leave(call, outcome)
@@ -364,12 +378,3 @@ class Gateway(Asking):
 
 def _is_duration(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
-
-
-def _check_cap(request: ChatRequest, cap: int) -> None:
-    """Hold the cap, for the fields of single providers too. Raises RequestError."""
-    for fields in (request.native or {}, request.body, *request.extra.values()):
-        for name in ("max_output_tokens", "max_tokens", "max_completion_tokens"):
-            asked = fields.get(name, 0)
-            if isinstance(asked, int | float) and asked > cap:
-                raise RequestError(f"{name!r} is above this gateway's cap of {cap}. Ask for {cap} or less.", param=name)

@@ -70,7 +70,16 @@ MATRIX = {
     "GET /admin/keys": (401, 401, 403, 200, 401),
     "POST /admin/keys/reload": (401, 401, 403, 200, 401),
     "POST /admin/rests/clear": (401, 401, 403, 200, 401),
+    "GET /admin/decisions": (401, 401, 403, 200, 401),
+    "GET /admin/decisions/none": (401, 401, 403, 404, 401),
+    "GET /admin/explain": (401, 401, 403, 200, 401),
 }
+
+
+def filled(path: str, named: dict[str, str]) -> str:
+    for name, value in named.items():
+        path = path.replace("{" + name + "}", value)
+    return path
 
 
 def test_everybody_at_every_route() -> None:
@@ -82,10 +91,8 @@ def test_everybody_at_every_route() -> None:
             asks = [world.ask(*headers, path=spelled, method=method, body=SENT.get(path)) for headers in WHO.values()]
             found = tuple(answer.status for answer in asks)
             assert expected == found, f"{method} {spelled}"
-    described = {
-        f"{row.methods.split()[0]} {row.path.replace('{id:path}', 'a/echo').replace('{name}', 'swagger-ui.css')}"
-        for row in ROUTES
-    }
+    named = {"id:path": "a/echo", "name": "swagger-ui.css", "request_id": "none"}
+    described = {f"{row.methods.split()[0]} {filled(row.path, named)}" for row in ROUTES}
     assert set(MATRIX) == described
 
 

@@ -12,7 +12,7 @@ from aigateway.errors import Kind, NoAnswer, ProviderError, StreamInterrupted
 from aigateway.exchange._said import said_in, said_in_reply
 from aigateway.types import Chunk, Cost, NativeChunk, NativeReply, Reply, Said, Usage
 
-from .parts import Parts, fails, gateway, reply_of, stream_of
+from .parts import Parts, Watch, fails, gateway, reply_of, stream_of
 
 pytestmark = pytest.mark.anyio
 
@@ -99,6 +99,16 @@ async def test_a_model_without_a_price_has_an_unknown_cost() -> None:
     reply = await gateway(Parts(a=lambda _: "said")).chat("smart", ASKED)
 
     assert (Cost(None, "unknown"), 1) == (reply.cost, reply.usage.input)
+
+
+async def test_an_answer_of_a_guard_costs_nothing() -> None:
+    """No vendor was asked: that is a known 0, and teaches nothing."""
+    kept = reply_of("kept")
+    asked = gateway(Parts({"cache": Watch([], kept)}, a=lambda _: "said"), models={"a/a-1": PRICED["a/a-1"]})
+    reply = await asked.chat("smart", ASKED)
+
+    assert ("kept", Cost(0, "priced")) == (reply.text, reply.cost)
+    assert {} == asked.memory.use() == asked.parts.estimator._models
 
 
 async def test_estimates_learn_from_what_is_reported() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigateway.errors import RequestError
+from aigateway.errors import REMEDIES, RequestError
 from aigateway.secrets import without_keys
 from aigateway.types import (
     Candidate,
@@ -40,6 +40,7 @@ STEP = st.builds(
     st.sampled_from(["", "hedge", "continue", "knock", "shadow"]),
     st.none() | NUMBER,
     st.none() | NUMBER,
+    st.none() | st.sampled_from([*REMEDIES.values()]),
 )
 ENDED = st.builds(Ended, st.sampled_from(["dry", "complete", "failed"]), NUMBER, st.none() | NUMBER, COUNT, TEXT)
 CONSIDERED = st.builds(Considered, TEXT, COUNT, COUNT, COUNT, COUNT, NUMBER, st.none() | COUNT)

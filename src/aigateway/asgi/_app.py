@@ -20,6 +20,7 @@ from ..guards import json_line
 from ._catalogue import Models, OneModel, Providers, Ranking
 from ._chat import Chat
 from ._cors import Cors
+from ._decisions import Explain, LastDecisions, OneDecision
 from ._door import Door
 from ._health import Detailed, Health
 from ._hello import Ping, Welcome
@@ -77,6 +78,9 @@ ROUTES: Sequence[Entry] = (
     Entry("GET", "/admin/keys", Keys, "admin"),
     Entry("POST", "/admin/keys/reload", ReloadKeys, "admin"),
     Entry("POST", "/admin/rests/clear", ClearRests, "admin"),
+    Entry("GET", "/admin/decisions", LastDecisions, "admin"),
+    Entry("GET", "/admin/decisions/{request_id}", OneDecision, "admin"),
+    Entry("GET POST", "/admin/explain", Explain, "admin"),
     Entry("GET HEAD", "/openapi.json", OpenAPI, "docs"),
     Entry("GET HEAD", "/docs", Docs, "docs"),
     Entry("GET HEAD", "/docs/assets/{name}", Asset, "docs"),

@@ -123,4 +123,5 @@ BODIES: Mapping[str, tuple[str, Make]] = {
     "/v1/inference/stream": (JSON, PROMPT),
     "/chat": (FORM, PROMPT),
     "/chat/json": (JSON, PROMPT),
+    "/admin/explain": (JSON, CHAT),
 }

@@ -21,6 +21,7 @@ from . import (
     _check,
     _demo,
     _doctor,
+    _explain,
     _init,
     _keys,
     _models,
@@ -51,6 +52,7 @@ app.command("init")(_init.init)
 app.command("check")(_check.check)
 app.command("doctor")(_doctor.doctor)
 app.command("schema")(_schema.schema)
+app.command("explain")(_explain.explain)
 app.command("simulate")(_simulate.simulate)
 app.add_typer(_keys.app, name="keys")
 app.add_typer(_callers.app, name="callers")

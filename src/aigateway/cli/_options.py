@@ -109,13 +109,15 @@ class _Stay(HTTPRedirectHandler):
         """Give nothing to go to."""
 
 
-def ask_server(url: str, method: str, path: str) -> dict[str, Any]:
+def ask_server(url: str, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """Ask a running server's operator routes, with the key in AI_GATEWAY_ADMIN_API_KEY (or ADMIN_API_KEY)."""
     if not url.startswith(("http://", "https://")):
         raise RequestError("--url must begin with http:// or https://.")
     key = os.environ.get("AI_GATEWAY_ADMIN_API_KEY") or os.environ.get("ADMIN_API_KEY") or ""
     headers = {"authorization": f"Bearer {key}"} if key else {}
-    request = Request(url.rstrip("/").removesuffix("/v1") + path, headers=headers, method=method)  # noqa: S310  # checked
+    data = None if body is None else json.dumps(body).encode()
+    headers |= {} if data is None else {"content-type": "application/json"}
+    request = Request(url.rstrip("/").removesuffix("/v1") + path, data, headers, method=method)  # noqa: S310  # checked
     try:
         with build_opener(_Stay, *_direct(url)).open(request, timeout=10) as answer:
             return dict(json.load(answer))
@@ -123,10 +125,18 @@ def ask_server(url: str, method: str, path: str) -> dict[str, Any]:
         if error.code in {401, 403}:
             hint = "Set AI_GATEWAY_ADMIN_API_KEY to an operator's key."
             raise Forbidden(f"the server at {url} answered {error.code}. {hint}") from None
-        raise GatewayError(f"the server at {url} answered {error.code}.") from None
+        raise GatewayError(f"the server at {url} answered {error.code}{_said(error)}.") from None
     except (URLError, ValueError, OSError) as error:
         reason = getattr(error, "reason", error)
         raise GatewayError(f"the server at {url} cannot be asked: {reason}. Is it running there?") from None
+
+
+def _said(error: HTTPError) -> str:
+    """Give what the server says of it, if it is one of ours."""
+    try:
+        return f": {json.loads(error.read(65_536))['error']['message']}".rstrip(".")
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def _direct(url: str) -> list[ProxyHandler]:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import anyio
 
-from ..errors import GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
+from ..errors import REMEDIES, Billed, GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
 from ..guards import tell
 from ..secrets import Secret
 from ..types import Call, Chunk, Decision, Outcome, Reply, Role, Step, Target, Timeouts, Usage
@@ -378,6 +378,13 @@ class Exchange:
             return None
         return self.first_content - (self.started - self.call.started)
 
+    def _billed(self, outcome: Outcome) -> Billed:
+        if self.role == "guard":
+            return "no"
+        if isinstance(outcome.error, ProviderError):
+            return outcome.error.remedy.billed
+        return "yes" if outcome.state == "complete" else "maybe"
+
     def _step(self, outcome: Outcome) -> Step:
         failed = outcome.error if isinstance(outcome.error, ProviderError) else None
         name = str(failed.kind) if failed else outcome.state
@@ -389,10 +396,11 @@ class Exchange:
             seconds=self._io.clock.now() - self.started,
             wait=self._wait,
             reason=said(failed) if failed else "",
-            billed=failed.remedy.billed if failed else "yes" if outcome.state == "complete" else "maybe",
+            billed=self._billed(outcome),
             usage=outcome.usage,
             cost=self.bill.cost(outcome.usage),
             role=self.role,
             first_content=self._first_of_call,
             retry_after=failed.retry_after if failed else None,
+            remedy=failed.remedy if failed and failed.remedy != REMEDIES[failed.kind] else None,
         )

@@ -73,6 +73,7 @@ async def open_exchange(
 async def answered(call: Call, reply: Reply, io: IO) -> Exchange:
     """Wrap a reply a guard gave by itself; where a stream was asked, it is told as one."""
     exchange = Exchange(call, Target(reply.provider or "guard", reply.model), io)
+    exchange.role = "guard"
     exchange.bill = FREE
     await _take(exchange, reply)
     return exchange

@@ -5,20 +5,35 @@ A dry run and a real call take the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from random import Random
 
-from ..catalogue import cost_of, price_at
+from ..catalogue import cost_of, price_at, size_of
 from ..errors import RequestError
 from ..parts import Parts
-from ..routing import Branch, Orders, Resolved, Screen
-from ..state import Memory
-from ..types import Call, Candidate, Clock, Cost, Drop, ModelInfo, Price, Target, Terms, Usage
-from ._sight import Sight
+from ..routing import Attempts, Branch, Orders, Resolved, Screen
+from ..state import Health, Memory, Rest
+from ..types import (
+    Call,
+    Candidate,
+    ChatRequest,
+    Clock,
+    Cost,
+    Decision,
+    Drop,
+    Ended,
+    ModelInfo,
+    Price,
+    Target,
+    Terms,
+    Usage,
+)
+from ._sight import ANY, Sight
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "check_cap"]
 
+KeysRest = Callable[[Target, float], Rest | None]
 # Targets a refusal tells of, and models it offers instead.
 TOLD, OFFERED = 20, 3
 
@@ -63,6 +78,25 @@ class Plan:
     def dry(self, call: Call) -> Sequence[Candidate]:
         """Give what `candidates` would, and leave everything as it is but the call and its trace."""
         return self.candidates(call, dry=True)
+
+    def explain(self, call: Call, health: Health, keys_rest: KeysRest) -> Decision:
+        """Tell where a call would go this moment, and what rests. Raises RequestError for what nothing is known of."""
+        call.started = self.clock.now()
+        call.deadline = call.started + call.timeout
+        trace = call.trace
+        trace.id, trace.ended = "", Ended("dry")
+        try:
+            Attempts(call, self.dry(call), health, now=self.clock.now, keys_rest=keys_rest).look()
+        except RequestError as error:
+            if not trace.dropped:
+                raise
+            trace.ended = Ended("dry", status=error.status, code=error.code or "")
+        trace.estimate = self.estimate(call)
+        return trace.freeze()
+
+    def estimate(self, call: Call) -> Usage:
+        """Guess what a request will use, wherever it goes."""
+        return self.parts.estimator.usage(ANY, size_of(call.request.body))
 
     def serves(self, call: Call, target: Target) -> bool:
         """Tell whether nothing speaks against a target for a request."""
@@ -136,3 +170,12 @@ class Plan:
             f"{f'; and {left} more' if left else ''}. {way_on}",
             code=codes.pop() if len(codes) == 1 else "no_target",
         )
+
+
+def check_cap(request: ChatRequest, cap: int) -> None:
+    """Hold the cap, for the fields of single providers too. Raises RequestError."""
+    for fields in (request.native or {}, request.body, *request.extra.values()):
+        for name in ("max_output_tokens", "max_tokens", "max_completion_tokens"):
+            asked = fields.get(name, 0)
+            if isinstance(asked, int | float) and asked > cap:
+                raise RequestError(f"{name!r} is above this gateway's cap of {cap}. Ask for {cap} or less.", param=name)

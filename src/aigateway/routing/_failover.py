@@ -158,6 +158,13 @@ class Attempts:
             return None  # whoever names one model wants to hear it from the vendor
         return rest
 
+    def look(self) -> None:
+        """Note what rests, and ask nobody: for a dry run."""
+        for candidate in self._candidates:
+            rest = self.rest(candidate.target)
+            if rest is not None:
+                self._drop(candidate, "rest", _rests(rest, self.now()))
+
     def may_go_on(self, error: ProviderError) -> bool:
         """Note a failure; tell whether anything may follow it."""
         self.failures.append(error)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
-from ..errors import Billed
+from ..errors import Billed, Remedy
 from ._target import Candidate
 from ._usage import Cost, Known, Usage
 
@@ -19,8 +19,9 @@ __all__ = ["Considered", "Decision", "Drop", "Ended", "Role", "Step", "Trace"]
 VERSION = 1
 # How a sum is known: as its least certain part is.
 DOUBTS: tuple[Known, ...] = ("unknown", "estimated", "priced", "reported")
-# Why a call was made, where it was not its turn: beside a late one, after one that broke off, past a rest, as a copy.
-Role = Literal["", "hedge", "continue", "knock", "shadow"]
+# Why a call was made where it was not simply the next: beside a late one, after one that broke off, past a rest, as a
+# copy; or that it was none, because a guard answered.
+Role = Literal["", "hedge", "continue", "knock", "shadow", "guard"]
 State = Literal["open", "dry", "complete", "interrupted", "cancelled", "failed"]
 
 
@@ -50,7 +51,8 @@ class Step(NamedTuple):
     `outcome` is `complete`, `cancelled` or the kind of the failure; `key` is a masked id;
     `start` and `seconds` are relative to the request, `first_content` to the call; `wait` was spent
     before it, `retry_after` is the wait the vendor named. `billed` tells whether the vendor counts
-    it: no, maybe, yes; `usage` and `cost` are what is known of that. `reason` is in our words.
+    it: no, maybe, yes; `usage` and `cost` are what is known of that. `reason` is in our words; `remedy`
+    is there where the failure allowed something else than its kind does as a rule.
     """
 
     target: str
@@ -66,6 +68,7 @@ class Step(NamedTuple):
     role: Role = ""
     first_content: float | None = None
     retry_after: float | None = None
+    remedy: Remedy | None = None
 
     def explain(self) -> str:
         """Tell it in a sentence."""
@@ -129,8 +132,11 @@ class Decision:
 
     @property
     def cost(self) -> Cost:
-        """Add up what all calls cost; with source `unknown` the amount is the part that is known."""
-        billed = [step.cost for step in self.steps if step.billed != "no"]
+        """Add up what all calls cost; with source `unknown` the amount is the part that is known.
+
+        An answer a guard had cost nothing, and that is known.
+        """
+        billed = [step.cost for step in self.steps if step.billed != "no" or step.role == "guard"]
         known = [cost.amount for cost in billed if cost.amount is not None]
         sources = {cost.source for cost in billed}
         source: Known = next((word for word in DOUBTS if word in sources), "unknown")

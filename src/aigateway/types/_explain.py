@@ -31,6 +31,8 @@ def explain(decision: Decision) -> str:
 def sentence_of(step: Step, steps: Sequence[Step] = ()) -> str:
     """Tell one call in a sentence; the calls of its request say beside what, or after what, it was made."""
     waited = f" (after a wait of {step.wait:.2f} s)" if step.wait else ""
+    if step.role == "guard":
+        return "A guard answered; nobody was asked."
     name, took = step.target + _why(step, steps), f"{step.seconds * 1000:.0f} ms"
     if step.outcome == "complete":
         cost = f", for {step.cost.shown}" if step.cost.amount else ""
@@ -61,11 +63,10 @@ def _beginning(decision: Decision) -> str:
 
 
 def _seen(decision: Decision) -> Iterator[str]:
-    if len(decision.considered) > 1:
-        by = f" ({', '.join(decision.policies)})" if decision.policies else ""
-        yield f"The order{by} came of: {'; '.join(map(_values, decision.considered))}."
-    elif decision.policies and len(decision.candidates) > 1:
-        yield f"The order is that of {', '.join(decision.policies)}."
+    policies = [policy for policy in decision.policies if not policy.endswith(": priority")]
+    if policies and len(decision.candidates) > 1:
+        seen = f", from {'; '.join(map(_values, decision.considered))}" if decision.considered else ""
+        yield f"That order was made by {', '.join(policies)}{seen}."
 
 
 def _values(seen: Considered) -> str:
@@ -86,8 +87,6 @@ def _end(decision: Decision, steps: Sequence[Step]) -> Iterator[str]:
         yield f"It was given up after {ended.seconds:.2f} s: the caller left, or the gateway stopped."
     elif ended.state == "interrupted":
         yield "The caller has a part of the answer, and was told that it broke off."
-    elif decision.answered_by is None and ended.state == "complete":
-        yield "A guard answered; nobody was asked."
     elif decision.answered_by is None and (steps or ended.state == "failed"):
         yield "Nobody answered." if steps else "Nobody was asked."
     yield from _told(ended)

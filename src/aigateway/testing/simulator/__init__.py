@@ -10,10 +10,12 @@ run as they do in service; only the network and the clock are ours. The same see
 from __future__ import annotations
 
 from ._calls import Asked, Event, Question, Upstream
+from ._records import Records, questions_of, read_records
+from ._replay import Replayed, difference_of, replay
 from ._report import report_of
 from ._run import Played, play
 from ._scenario import Plan, read_scenario
-from ._table import table_of
+from ._table import replay_table_of, table_of
 
 __all__ = [
     "Asked",
@@ -21,9 +23,16 @@ __all__ = [
     "Plan",
     "Played",
     "Question",
+    "Records",
+    "Replayed",
     "Upstream",
+    "difference_of",
     "play",
+    "questions_of",
+    "read_records",
     "read_scenario",
+    "replay",
+    "replay_table_of",
     "report_of",
     "table_of",
 ]

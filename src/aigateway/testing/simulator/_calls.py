@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from ...types import Decision
 
@@ -12,7 +14,10 @@ __all__ = ["Asked", "Event", "Question", "Upstream"]
 
 
 class Question(NamedTuple):
-    """One request as it will be made; `leaves` is when its client loses patience, in seconds."""
+    """One request as it will be made; `leaves` is when its client loses patience, in seconds.
+
+    `filled` makes it as long as `prompt` says, for what looks at the length.
+    """
 
     number: int
     at: float
@@ -22,6 +27,9 @@ class Question(NamedTuple):
     tokens: int
     deadline: float | None = None
     leaves: float = inf
+    caller: str = ""
+    routing: Mapping[str, Any] = MappingProxyType({})
+    filled: bool = False
 
 
 @dataclass(slots=True)

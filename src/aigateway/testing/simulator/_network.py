@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -19,7 +20,7 @@ from ..sandbox._speech import Chat
 from ._calls import Question, Upstream
 from ._vendor import Vendor, Will
 
-__all__ = ["Account", "Network"]
+__all__ = ["Account", "Network", "number_of"]
 
 # What only the gateway's patience ends.
 ENDLESS = frozenset({"hang", "stall"})
@@ -52,7 +53,7 @@ class Network:
         chat = Chat("", from_json(request.body))
         account = self._account(request)
         now = anyio.current_time()
-        question = self.questions[_number(chat)]
+        question = self.questions[number_of(chat.messages)]
         call = Upstream(now, vendor.name, chat.model, account.number, account.name, question.number)
         self.calls.append(call)
         vendor.in_flight += 1
@@ -135,7 +136,7 @@ async def _until(at: float) -> None:
     await (anyio.sleep_forever() if at == inf else anyio.sleep(max(0.0, left)))
 
 
-def _number(chat: Chat) -> int:
+def number_of(messages: Sequence[Mapping[str, Any]]) -> int:
     """Read the number of the question out of the first thing its user says."""
-    said = next(message for message in chat.messages if message["role"] == "user")
+    said = next(message for message in messages if message["role"] == "user")
     return int(str(said["content"]).removeprefix("#").partition(" ")[0])

@@ -13,7 +13,7 @@ from ...exchange import Exchange
 from ...gateway import Gateway
 from ...plugins import Registry
 from ...state import Change
-from ...types import ChatRequest
+from ...types import IN_PROCESS, Caller, ChatRequest
 from .._clock import LoopClock
 from ._arrivals import questions
 from ._calls import Asked, Event, Question, Upstream
@@ -54,9 +54,11 @@ class Play:
         self.events: list[Event] = []
         self._plan = plan
 
-    async def run(self, workload: Iterable[Question]) -> float:
+    async def run(self, workload: Iterable[Question] | None) -> float:
         """Ask every question at its time; give the time when the last was over."""
-        _check_model(self.gateway, self._plan)
+        if workload is None:
+            _check_model(self.gateway, self._plan)
+            workload = questions(self._plan.scenario, self._plan.model)
         async with self.gateway, anyio.create_task_group() as clients:
             for question in workload:
                 await anyio.sleep(max(0.0, question.at - self.clock.now()))
@@ -77,9 +79,7 @@ class Play:
 
     async def _answer(self, asked: Asked) -> None:
         question = asked.question
-        fields = {"model": question.model, "stream": question.stream}
-        messages = [{"role": "user", "content": f"#{question.number} {SAYS}"}]
-        call = self.gateway.call(ChatRequest.parse({**fields, "messages": messages}), timeout=question.deadline)
+        call = self.gateway.call(_request(question), timeout=question.deadline, caller=_caller(question))
         asked.deadline = call.timeout
         try:
             exchange = await self.gateway.open(call)
@@ -122,6 +122,17 @@ class Play:
         self.events.append(Event(self.clock.now(), name, change.what, state, kind, round(seconds, 6)))
 
 
+def _request(question: Question) -> ChatRequest:
+    words = f"#{question.number} {SAYS}"
+    words += " " + "x" * (4 * question.prompt - len(words)) if question.filled else ""
+    fields = {"model": question.model, "stream": question.stream, "messages": [{"role": "user", "content": words}]}
+    return ChatRequest.parse({**fields, "routing": dict(question.routing) or None})
+
+
+def _caller(question: Question) -> Caller:
+    return Caller(question.caller, tenant=question.caller) if question.caller else IN_PROCESS
+
+
 def play(plan: Plan, workload: Iterable[Question] | None = None, *, registry: Registry | None = None) -> Played:
     """Play a scenario to its end, or the questions of `workload` in its place.
 
@@ -133,10 +144,9 @@ def play(plan: Plan, workload: Iterable[Question] | None = None, *, registry: Re
     import trio.testing
 
     found = Play(plan, registry)
-    asking = questions(plan.scenario, plan.model) if workload is None else workload
     clock = trio.testing.MockClock(autojump_threshold=0)
     with repeatable(plan.scenario.seed):
-        seconds: float = trio.run(found.run, asking, clock=clock)
+        seconds: float = trio.run(found.run, workload, clock=clock)
     return Played(plan, found.asked, found.network.calls, found.events, seconds, found.gateway)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["table_of"]
+__all__ = ["replay_table_of", "table_of"]
 
 
 def table_of(report: Mapping[str, Any]) -> str:
@@ -88,3 +88,40 @@ def _seconds(figures: Mapping[str, float | None]) -> str:
 
 def _dollars(text: str) -> str:
     return text if text == "unknown" else f"${text}"
+
+
+def replay_table_of(report: Mapping[str, Any]) -> str:
+    """Write both sides of a replay beside each other, and what changed."""
+    before, after, change = report["recorded"], report["replayed"], report["difference"]
+    total = report["requests"]
+    rows = [("", "recorded", "replayed"), ("requests", str(total), str(total))]
+    rows += [("  served", _share(before["served"], total), _share(after["served"], total))]
+    for state in ("failed", "interrupted"):
+        one, other = (_share(sum(side[state].values()), total) for side in (before, after))
+        rows += [(f"  {state}", one, other)]
+        rows += _beside("    ", before[state], after[state])
+    rows += [("  cancelled", str(before["cancelled"]), str(after["cancelled"])), ("answered by", "", "")]
+    rows += _beside("  ", before["answered_by"], after["answered_by"])
+    rows += [(name, str(before[key]), str(after[key])) for name, key in CALLS]
+    rows += _beside("  ", before["calls_to"], after["calls_to"])
+    rows += [(name, _seconds(before[key]), _seconds(after[key])) for name, key in TIMES]
+    rows += [("cost", _dollars(before["dollars"]), _dollars(after["dollars"]))]
+    unknown = "requests_with_an_unknown_cost"
+    if before[unknown] or after[unknown]:
+        rows += [("  of unknown cost", str(before[unknown]), str(after[unknown]))]
+    widths = [max(len(row[column]) for row in rows) + 2 for column in (0, 1)]
+    lines = [f"{name:<{widths[0]}}{one:<{widths[1]}}{other}".rstrip() for name, one, other in rows]
+    cost, less = change["dollars"].removeprefix("-"), change["dollars"].startswith("-")
+    moved = f"{change['now_served']} requests are served that were not, {change['no_longer_served']} no longer"
+    lines += [f"{moved}; {change['answered_by_another']} are answered by another target."]
+    lines += [f"It would have cost ${cost} {'less' if less else 'more'}."]
+    return "\n".join([*lines, *(f"note: {note}" for note in report["notes"])])
+
+
+CALLS = (("upstream calls", "calls"), ("  per request", "calls_per_request"))
+TIMES = (("first content", "first_content"), ("whole answer", "seconds"))
+
+
+def _beside(indent: str, one: Mapping[str, int], other: Mapping[str, int]) -> list[tuple[str, str, str]]:
+    names = sorted({*one, *other})
+    return [(f"{indent}{name}", str(one.get(name, 0)), str(other.get(name, 0))) for name in names]

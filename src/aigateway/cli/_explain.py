@@ -1,0 +1,73 @@
+"""`aigateway explain MODEL`: where a request would go now, and why, asking nobody."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from ..config import Settings
+from ..errors import RequestError
+from ..gateway import Gateway
+from ..types import Decision
+from ._options import AsJSON, Config, Url, ask_server, settings_with_providers
+
+__all__ = ["explain"]
+
+
+def explain(
+    model: Annotated[str, typer.Argument(help="A route, a model, or provider/model.")],
+    request: Annotated[
+        Path | None,
+        typer.Option("--request", help="A chat request in JSON; - reads standard input.", show_default=False),
+    ] = None,
+    config: Config = None,
+    url: Url = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Tell where a request would go now: what is left out, what rests, in which order the others are asked."""
+    body = _body(model, request)
+    if url:
+        found = ask_server(url, *_asked(model, body))
+        _show(found["decision"], str(found["explained"]), as_json=as_json)
+        return
+    decision = _dry(settings_with_providers(config), model, body)
+    _show(json.loads(decision.to_json()), decision.explain(), as_json=as_json)
+
+
+def _dry(settings: Settings, model: str, body: dict[str, Any] | None) -> Decision:
+    """Ask a gateway of our own, with what the place of `state.url` remembers."""
+    gateway = Gateway(settings)
+    mirror = gateway.parts.mirror
+    if mirror is not None:
+        mirror.start(gateway.memory.rests)
+        mirror.close()
+    return gateway.explain(model, body or "")
+
+
+def _asked(model: str, body: dict[str, Any] | None) -> tuple[str, str, dict[str, Any] | None]:
+    if body is None:
+        return "GET", f"/admin/explain?model={quote(model, safe='')}", None
+    return "POST", "/admin/explain", body
+
+
+def _body(model: str, source: Path | None) -> dict[str, Any] | None:
+    """Read the request of a file; its model is the one that is named."""
+    if source is None:
+        return None
+    text = sys.stdin.read() if str(source) == "-" else source.read_text(encoding="utf-8")
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RequestError(f"the request in {source} is not JSON. Send a chat request, such as it goes out.") from None
+    if not isinstance(body, dict):
+        raise RequestError(f"the request in {source} must be a JSON object with 'messages'.")
+    return {**body, "model": model}
+
+
+def _show(record: dict[str, Any], told: str, *, as_json: bool) -> None:
+    typer.echo(json.dumps(record, indent=2) if as_json else told)
