@@ -71,6 +71,13 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "report", "--show-missing", "--skip-covered")
 
 
+@nox.session(python=NEWEST)
+def limits(session: nox.Session) -> None:
+    """Ask with eight processes for over a minute against one limit in a real Redis."""
+    prepare(session)
+    session.run("python", "plugins/aigateway-redis/tests/storm.py", *session.posargs)
+
+
 @nox.session(python=PYTHONS[0], venv_backend="uv")
 def minimum(session: nox.Session) -> None:
     """Run the tests with the lowest versions the projects declare."""

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from aigateway import errors
 from aigateway.asgi._app import ROUTES
 from aigateway.config import VENDORS, Settings
-from aigateway.config._environment import CALLERS, LATER, PREFIX, READ_ELSEWHERE, SETTINGS
+from aigateway.config._environment import CALLERS, PREFIX, READ_ELSEWHERE, SETTINGS
 from aigateway.plugins import GuardRecord, ProviderRecord, _hookspecs
 from aigateway.providers import Dialect, OpenAICompatible, Options, Rule
 from aigateway.providers._models_file import parse_models
@@ -122,7 +122,7 @@ def test_every_setting_is_documented(table: type[BaseModel]) -> None:
 
 def test_every_variable_is_documented() -> None:
     """Each variable is in the reference and, with a comment above it, in .env.example."""
-    names = {PREFIX + name for name in (*SETTINGS, *CALLERS, *LATER, "CONFIG")}
+    names = {PREFIX + name for name in (*SETTINGS, *CALLERS, "CONFIG")}
     names |= {variable for _, variable, _ in VENDORS} | {"PORT", "DEBUG", "LOG_LEVEL", "ADMIN_API_KEY"}
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     given = dict(re.findall(r"^(# .+)\n([A-Z_]+)=", example, re.MULTILINE))

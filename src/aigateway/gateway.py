@@ -19,13 +19,13 @@ import anyio
 import anyio.to_thread
 
 from .asking import Asked, Asking
-from .catalogue import ranking_rows
+from .catalogue import check_caps, ranking_rows
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, Chunks, Exchange, answered, fetch, open_exchange, probe, race, relist, running_loop, timer_for
 from .guards import GuardStack, close_all
 from .keys import Wanted
 from .parts import build, journal_of
-from .plan import Plan, check_cap
+from .plan import Plan
 from .plugins import Registry
 from .routing import Attempt, Attempts
 from .shadow import Shadows
@@ -107,7 +107,7 @@ class Gateway(Asking):
         self._timeouts = settings.timeouts.over(Timeouts())
         terms = Terms(settings.retries.over(Retries()))
         self.plan = Plan(self.parts, self.memory, self.clock, terms, random=self._random)
-        self._shadows = Shadows(self.plan, self._across_targets, self._random)
+        self._shadows = Shadows(self.plan, self._across_targets, self._random, self.decisions.add)
         self._client = client
         self._transport = transport
         self._io: WeakKeyDictionary[object, IO] = WeakKeyDictionary()
@@ -154,8 +154,9 @@ class Gateway(Asking):
         """Wrap a checked request; `timeout` may only shorten the configured total, `address` is the client's."""
         if timeout is not None and not _is_duration(timeout):
             raise RequestError("'timeout' must be a positive number of seconds", param="timeout")
-        if self.settings.limits.max_tokens is not None:
-            check_cap(request, self.settings.limits.max_tokens)
+        caps = self.settings.limits
+        if caps.max_tokens is not None or caps.max_context_length is not None:
+            check_caps(request, output=caps.max_tokens, context=caps.max_context_length)
         name = request_id or f"{self._ids.getrandbits(128):032x}"
         trace = Trace(request.model, id=name, operation=request.operation, stream=request.stream, caller=caller.name)
         call = Call(request, caller, name, trace=trace, address=address)
@@ -235,6 +236,7 @@ class Gateway(Asking):
             candidates = self.plan.candidates(call)
             if call.terms.total is not None:
                 call.deadline = min(call.deadline, call.started + call.terms.total)
+            call.first = candidates[0].target if candidates else None
             await guards.enter(call)
             if call.reply is not None:
                 exchange = await answered(call, call.reply, io)

@@ -11,10 +11,11 @@ from ..secrets import Secret
 from ..types import Caller, Clock
 from ._incoming import Incoming
 
-__all__ = ["Door", "is_loopback"]
+__all__ = ["KEY_HEADERS", "Door", "is_loopback"]
 
 LOCAL = Caller("local", frozenset({"chat", "admin"}))
 FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+KEY_HEADERS = ("authorization", "x-api-key", "api-key")
 IN_URL = ("api_key=", "api-key=", "apikey=", "key=", "token=", "access_token=")
 
 

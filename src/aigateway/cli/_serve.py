@@ -99,13 +99,13 @@ def _leave(server: Server) -> None:
 
 
 def _app(settings: Settings) -> App:
-    """Make the application; a server logs each call, whatever else is configured."""
+    """Make the application; a server logs each call and has limits, whatever else is configured."""
     from ..asgi import create_app
-    from ..config import with_guard
+    from ..config import with_guards
     from ..gateway import Gateway
     from ..types import ChatRequest
 
-    app = create_app(Gateway(with_guard(settings, "log")), close=True)
+    app = create_app(Gateway(with_guards(settings, "log", "concurrency", "rate_limit")), close=True)
     ChatRequest.parse({"messages": [{"role": "user", "content": "warm up"}]})  # not the first caller's to wait for
     # What was built lives as long as the process: out of the collector's sight, and it looks less often.
     gc.collect()

@@ -107,6 +107,7 @@ class LimitSettings(Table):
     """Caps on what one request may ask; unset means the model's own."""
 
     max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_context_length: Annotated[int, Field(ge=1)] | None = None
 
 
 class Settings(Table):

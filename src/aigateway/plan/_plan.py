@@ -12,12 +12,11 @@ from random import Random
 from ..catalogue import cost_of, price_at, size_of
 from ..errors import RequestError
 from ..parts import Parts
-from ..routing import Attempts, Branch, Orders, Resolved, Screen
+from ..routing import Attempts, Branch, Orders, Resolved, Screen, one_space
 from ..state import Health, Memory, Rest
 from ..types import (
     Call,
     Candidate,
-    ChatRequest,
     Clock,
     Cost,
     Decision,
@@ -31,7 +30,7 @@ from ..types import (
 )
 from ._sight import ANY, Sight
 
-__all__ = ["Plan", "check_cap"]
+__all__ = ["Plan"]
 
 KeysRest = Callable[[Target, float], Rest | None]
 # Targets a refusal tells of, and models it offers instead.
@@ -57,6 +56,8 @@ class Plan:
         call.trace.warnings += resolved.warnings
         call.trace.dropped += resolved.dropped
         call.terms = resolved.terms or self._terms
+        call.resolved = resolved.groups[0].route if resolved.groups else ""
+        call.resolved = call.resolved or str(resolved.targets[0])
         return resolved
 
     def candidates(self, call: Call, *, dry: bool = False) -> Sequence[Candidate]:
@@ -66,7 +67,11 @@ class Plan:
         """
         resolved, sight = self.resolve(call), Sight(self, call)
         screen = Screen(call, sight)
-        groups = screen.sift(resolved.groups)
+        groups = resolved.groups
+        if call.operation == "embeddings":
+            groups, drops = one_space(groups, self._gives_vectors)
+            call.trace.dropped += drops
+        groups = screen.sift(groups)
         call.trace.dropped += screen.dropped
         if not groups:
             raise self._unspoken(call) if call.request.needs is not None else self._nobody(call, screen)
@@ -134,6 +139,10 @@ class Plan:
         info = self.parts.catalogue.info(target.provider, target.model)
         return cost_of(usage, info, self.clock.wall())
 
+    def _gives_vectors(self, target: Target) -> bool:
+        info = self.info(target)
+        return info is None or "embeddings" in info.abilities
+
     def _policies(self, call: Call, groups: Sequence[Branch]) -> Iterator[str]:
         """Name what decided on the order, as `route: policy`."""
         for branch in groups:
@@ -170,12 +179,3 @@ class Plan:
             f"{f'; and {left} more' if left else ''}. {way_on}",
             code=codes.pop() if len(codes) == 1 else "no_target",
         )
-
-
-def check_cap(request: ChatRequest, cap: int) -> None:
-    """Hold the cap, for the fields of single providers too. Raises RequestError."""
-    for fields in (request.native or {}, request.body, *request.extra.values()):
-        for name in ("max_output_tokens", "max_tokens", "max_completion_tokens"):
-            asked = fields.get(name, 0)
-            if isinstance(asked, int | float) and asked > cap:
-                raise RequestError(f"{name!r} is above this gateway's cap of {cap}. Ask for {cap} or less.", param=name)

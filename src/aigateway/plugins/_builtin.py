@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..guards import LogGuard
+from ..guards import Concurrency, LogGuard, RateLimit
 from ..keys import ROTATIONS
 from ..providers import Dialect, OpenAICompatible
 from ..routing import POLICIES
@@ -28,8 +28,10 @@ def aigateway_providers() -> Iterator[ProviderRecord]:
 
 @hookimpl
 def aigateway_guards() -> Iterator[GuardRecord]:
-    """Offer `log`."""
+    """Offer `log`, `rate_limit` and `concurrency`."""
     yield GuardRecord("log", LogGuard.from_options, settings=LogGuard.SETTINGS)
+    yield GuardRecord("rate_limit", RateLimit, settings=RateLimit.SETTINGS)
+    yield GuardRecord("concurrency", Concurrency, settings=Concurrency.SETTINGS)
 
 
 @hookimpl

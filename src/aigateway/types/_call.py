@@ -14,6 +14,7 @@ from ._caller import IN_PROCESS, Caller
 from ._decision import Trace
 from ._limits import Terms
 from ._reply import Chunk, Reply
+from ._target import Target
 from ._usage import Usage
 from .request import ChatRequest
 
@@ -45,7 +46,8 @@ class Call:
     stream that broke: the answer goes on after it. `address` is the client's, as far as the way to
     it can be trusted; empty in-process. `headers` is where a guard puts what the caller is told
     beside the answer, a refusal included. A guard that wants to see a stream's chunks as they reach
-    the caller adds to `listeners` while it enters.
+    the caller adds to `listeners` while it enters. `resolved` is the route or the target the name asked
+    for stands for, `first` the target it is tried at first.
     """
 
     request: ChatRequest
@@ -61,6 +63,8 @@ class Call:
     address: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     listeners: tuple[Callable[[Sequence[Chunk]], None], ...] = ()
+    resolved: str = ""
+    first: Target | None = None
 
     @property
     def operation(self) -> str:
