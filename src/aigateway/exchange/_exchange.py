@@ -20,6 +20,7 @@ from ..secrets import Secret
 from ..types import Call, Chunk, Decision, Outcome, Reply, Role, Step, Target, Timeouts, Usage
 from ._failures import BROKE, from_wire, placed, said
 from ._io import IO
+from ._oddities import note
 from ._pieces import is_text, without_role
 from ._said import said_in, said_in_reply
 from ._source import Broken, Source, WireSource
@@ -325,16 +326,7 @@ class Exchange:
             settles.settle(outcome)
         if outcome.state == "complete":
             self.bill.learn(outcome.usage, self.request.body)
-        source = self._source
-        if isinstance(source, WireSource) and source.skipped is not None:
-            placed(source.skipped, self.target, self._key)
-            self.call.trace.warnings.append(f"one event of {self.target} made no sense and was skipped")
-        crossed = source.crossed if source is not None else 0
-        if crossed:
-            LOG.warning(
-                "%s: %d events named another answer than the first; it may be another request's", self.target, crossed
-            )
-            self.call.trace.warnings.append(f"{self.target} named another answer in {crossed} events of this one")
+        note(self._source, self.call, self.target, self._key)
 
     async def _read_on(self) -> None:
         """Read for a while what nobody wants any more, to learn what it costs."""
