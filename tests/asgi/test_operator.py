@@ -72,6 +72,7 @@ MATRIX = {
     "GET /docs": (401, 401, 403, 200, 401),
     "GET /docs/assets/swagger-ui.css": (401, 401, 403, 200, 401),
     "GET /redoc": (401, 401, 403, 200, 401),
+    "GET /metrics": (401, 401, 403, 404, 401),
     "GET /current-key": (403, 403, 403, 403, 200),
     "GET /admin/keys": (401, 401, 403, 200, 401),
     "POST /admin/keys/reload": (401, 401, 403, 200, 401),

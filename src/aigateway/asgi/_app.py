@@ -15,7 +15,7 @@ from starlette.routing import Route, Router
 from ..callers import require
 from ..errors import ConfigurationError, GatewayError, RequestError, Unauthenticated
 from ..gateway import Gateway
-from ..guards import json_line
+from ..guards import Metrics, json_line
 from ._catalogue import Models, OneModel
 from ._chat import Chat
 from ._completions import CreateCompletion
@@ -28,7 +28,7 @@ from ._incoming import ASGIApp, ClientGone, Envelope, Incoming, Receive, Scope, 
 from ._made import Embed, MakeImage
 from ._messages import CountTokens, CreateMessage
 from ._openapi import describe
-from ._operator import ClearRests, CurrentKey, Keys, ReloadKeys
+from ._operator import ClearRests, CurrentKey, Keys, MetricsPage, ReloadKeys
 from ._pages import Asset, Docs, OpenAPI, Redoc
 from ._responses import CreateResponse
 from ._running import Running, ShuttingDown
@@ -76,6 +76,7 @@ ROUTES: Sequence[Entry] = (
     Entry("GET HEAD", "/ping", Ping, "public"),
     Entry("GET HEAD", "/health", Health, "public"),
     Entry("GET HEAD", "/health/detailed", Detailed, "admin"),
+    Entry("GET", "/metrics", MetricsPage, "admin"),
     Entry("GET", "/current-key", CurrentKey, "root"),
     Entry("GET", "/admin/keys", Keys, "admin"),
     Entry("POST", "/admin/keys/reload", ReloadKeys, "admin"),
@@ -120,6 +121,7 @@ class App:
         self._router = Router(table, redirect_slashes=False, default=_not_found, lifespan=self._lifespan)
         self._running = Running(gateway.settings.server.write_timeout)
         self._log = gateway.settings.server.log_requests
+        self._metrics = next((guard for guard in gateway.parts.guards if isinstance(guard, Metrics)), None)
         origins = gateway.settings.server.cors
         self._entry: ASGIApp = Cors(self._http, origins, self._preflight) if origins else self._http
 
@@ -164,6 +166,8 @@ class App:
             await request.last_words(ShuttingDown())  # by the server, as a rule: it has waited long enough
             raise
         finally:
+            if self._metrics is not None:
+                self._metrics.http(request.status)
             if self._log and access_log.isEnabledFor(logging.INFO):
                 access_log.info("%s", _line(request))
 

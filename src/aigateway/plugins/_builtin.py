@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..guards import Concurrency, LogGuard, RateLimit
+from ..guards import Cache, Concurrency, Idempotency, LogGuard, Metrics, RateLimit, Spans
 from ..keys import ROTATIONS
 from ..providers import Dialect, OpenAICompatible
 from ..routing import POLICIES
@@ -28,10 +28,14 @@ def aigateway_providers() -> Iterator[ProviderRecord]:
 
 @hookimpl
 def aigateway_guards() -> Iterator[GuardRecord]:
-    """Offer `log`, `rate_limit` and `concurrency`."""
+    """Offer what the core brings itself."""
     yield GuardRecord("log", LogGuard.from_options, settings=LogGuard.SETTINGS)
     yield GuardRecord("rate_limit", RateLimit, settings=RateLimit.SETTINGS)
     yield GuardRecord("concurrency", Concurrency, settings=Concurrency.SETTINGS)
+    yield GuardRecord("cache", Cache, settings=Cache.SETTINGS)
+    yield GuardRecord("idempotency", Idempotency, settings=Idempotency.SETTINGS)
+    yield GuardRecord("metrics", Metrics, settings=Metrics.SETTINGS)
+    yield GuardRecord("otel", Spans, settings=Spans.SETTINGS)
 
 
 @hookimpl
