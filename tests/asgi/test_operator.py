@@ -64,6 +64,8 @@ MATRIX = {
     "POST /images/generate": (401, 401, 400, 400, 401),
     "GET /v1/models": (401, 401, 200, 200, 401),
     "GET /v1/models/a/echo": (401, 401, 200, 200, 401),
+    "GET /models/providers": (401, 401, 200, 200, 401),
+    "GET /ranking/models": (401, 401, 200, 200, 401),
     "GET /": (200, 200, 200, 200, 200),
     "GET /ping": (200, 200, 200, 200, 200),
     "GET /health": (200, 200, 200, 200, 200),

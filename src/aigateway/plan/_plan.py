@@ -157,7 +157,7 @@ class Plan:
     def price(self, target: Target, usage: Usage | None) -> Cost:
         """Price what was used at a target, now."""
         info = self.parts.catalogue.info(target.provider, target.model)
-        return cost_of(usage, info, self.clock.wall(), images=usage.images if usage else 0)
+        return cost_of(usage, info, self.clock.wall())
 
     def _gives_vectors(self, target: Target) -> bool:
         info = self.info(target)

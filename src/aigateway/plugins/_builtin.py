@@ -17,7 +17,7 @@ __all__ = ["aigateway_guards", "aigateway_keys", "aigateway_providers", "aigatew
 class GenericProvider(OpenAICompatible):
     """Speak plain OpenAI chat to any server: vLLM, a router, a vendor without a plug-in."""
 
-    dialect = Dialect(base_url="", reasoning="reasoning")
+    dialect = Dialect(base_url="", reasoning="reasoning", charged="cost")  # OpenRouter's usage has a `cost`
 
 
 @hookimpl

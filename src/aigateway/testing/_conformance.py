@@ -23,7 +23,7 @@ from ..errors import ProviderError
 from ..operations import EmbedRequest, ImageRequest
 from ..providers import Options, Provider
 from ..secrets import Secret
-from ..types import ChatRequest, Event, HTTPRequest, NativeChunk, Target, WireFailure, WireResponse
+from ..types import ABILITIES, ChatRequest, Event, HTTPRequest, NativeChunk, Target, WireFailure, WireResponse
 from ._fixtures import Fixture, load_fixtures, mismatches, play
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ class ProviderConformance:
     # -- the catalogue ----------------------------------------------------------------------
 
     def test_catalogue_is_sound(self) -> None:
-        """Ids are unique, retired ones have a successor that is not retired, prices are not negative."""
+        """Ids are unique, successors are not retired themselves, abilities are known words, prices not negative."""
         models = self.build().models()
         ids = [model.id for model in models]
         living = {model.id for model in models if model.successor is None}
@@ -228,13 +228,17 @@ class ProviderConformance:
             amount
             for model in models
             for price in model.prices
-            for amount in (price.input, price.output, price.cached, price.cache_write, price.per_image)
+            for amount in (
+                *(price.input, price.output, price.cached, price.cache_write),
+                *(price.image_input, price.image_output, price.per_image),
+            )
         ]
 
         assert ids
         assert len(set(ids)) == len(ids)
         assert {model.successor for model in models if model.successor} <= living
         assert all(amount is None or amount >= 0 for amount in amounts)
+        assert set[str]().union(*(model.abilities for model in models)) <= ABILITIES
 
     # -- failures ---------------------------------------------------------------------------
 
