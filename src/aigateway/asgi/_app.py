@@ -164,6 +164,9 @@ class App:
             request.status = request.status or 499
             request.ended = gone.word
         except ShuttingDown as reason:
+            admitted = self._plain.get(_local_path(request.scope))  # who came too late was not admitted yet
+            if isinstance(admitted, Admitted):
+                admitted.speak(request)
             await request.last_words(reason)
         except anyio.get_cancelled_exc_class():
             request.ended = request.ended or "cancelled"
@@ -211,11 +214,15 @@ class Admitted:
             self._access = "caller"
         self._door = door
 
+    def speak(self, request: Incoming) -> None:
+        """Have errors written as clients of this route read them."""
+        if self._envelope is not None:
+            request.envelope = self._envelope
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit, then answer."""
         request: Incoming = scope["aigateway.request"]
-        if self._envelope is not None:
-            request.envelope = self._envelope
+        self.speak(request)
         if self._access == "caller" or self._access in SCOPED:
             request.caller = await self._door.caller(request)
             if self._access in SCOPED:
