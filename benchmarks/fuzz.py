@@ -1,0 +1,169 @@
+"""Requests made from our own `/openapi.json`, right ones and wrong ones, against the application in this process.
+
+`python -m benchmarks.fuzz` makes 20,000 with Schemathesis; the echo provider answers. Each answer must be below 500,
+of a type that fits, and an error in its route's envelope, with the request id, without a word from inside.
+Exits 1 and prints how to repeat what it found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis import Case, GenerationMode
+
+from aigateway import Gateway
+from aigateway.asgi import create_app
+from aigateway.asgi._app import ROUTES
+from aigateway.asgi._openapi import describe
+
+CONFIG: dict[str, Any] = {
+    "default_model": "smart",
+    "unknown_models": "default",  # what is made up would else be a 404 before anybody reads on
+    "providers": {"echo": {}},
+    "routes": {"smart": {"targets": ["echo/echo"]}},
+    "server": {"log_requests": True, "debug": True},
+}
+ENOUGH = 20_000
+INSIDE = ("Traceback (most recent", "site-packages", str(Path(__file__).parent.parent))
+KINDS = ("application/json", "text/event-stream", "text/html", "text/css", "text/javascript")
+ENDS = ("data: [DONE]", "event: message_stop", "event: response.completed", "event: response.incomplete")
+
+
+@dataclass
+class Findings:
+    """What was asked, and what was wrong with the answers; one of each kind is kept."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    wrong: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def cases(self) -> int:
+        return self.statuses.total()
+
+    def __str__(self) -> str:
+        tally = ", ".join(f"{count} x {status}" for status, count in sorted(self.statuses.items()))
+        found = "".join(f"\n\n{what}\n  {how}" for what, how in self.wrong.items())
+        return f"{self.cases} cases in {self.seconds:.0f} s: {tally}; {len(self.wrong)} kinds of wrong answers{found}"
+
+
+class Inside(logging.Handler):
+    """Collect what the gateway says of itself when it fails."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(self.format(record))
+
+
+def fuzz(cases: int, number: int = 1) -> Findings:
+    """Ask `cases` times or a little more, spread over every operation; `number` seeds what is made up."""
+    app = create_app(Gateway.from_config(CONFIG), close=True)
+    findings, inside = Findings(), Inside()
+    log = logging.getLogger("aigateway.server")
+    log.addHandler(inside)
+    began = time.monotonic()
+    try:
+        config = schemathesis.Config(seed=number)
+        schema = schemathesis.openapi.from_dict(describe(ROUTES), config=config)
+        schema.app = app
+        operations = [found.ok() for found in schema.get_all_operations()]
+        _fixed([each for each in operations if not each.body], findings, inside)
+        written = [each for each in operations if each.body]
+        share = max(1, -(-cases // (2 * len(written))))
+        for operation in written:
+            for mode in GenerationMode:
+                _made_up(operation, mode, share, number, findings, inside)
+    finally:
+        log.removeHandler(inside)
+    findings.seconds = time.monotonic() - began
+    return findings
+
+
+def _made_up(operation: Any, mode: GenerationMode, share: int, number: int, findings: Findings, inside: Inside) -> None:
+    @seed(number)
+    @settings(
+        max_examples=share,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: Case) -> None:
+        _judge(case, findings, inside)
+
+    ask()
+
+
+def _fixed(operations: list[Any], findings: Findings, inside: Inside) -> None:
+    """Ask what takes no body, with what is at its bounds and beyond."""
+    for operation in operations:
+        for mode in GenerationMode:
+            _made_up(operation, mode, 30, 1, findings, inside)
+
+
+def _judge(case: Case, findings: Findings, inside: Inside) -> None:
+    inside.said.clear()
+    reply = case.call()
+    findings.statuses[reply.status_code] += 1
+    if what := wrong(case.path, case.method, reply, inside.said):
+        findings.wrong.setdefault(f"{case.method} {case.path}: {what}", case.as_curl_command()[:2000])
+
+
+def wrong(path: str, method: str, reply: Any, said: list[str]) -> str:
+    """Say what is wrong with an answer; nothing if it is as it should be."""
+    status, text = reply.status_code, reply.content.decode("utf-8", "replace")
+    kind = (reply.headers.get("content-type") or [""])[0].partition(";")[0]
+    if said:
+        return said[0]
+    if status >= 500:
+        return f"{status} {text[:300]}"
+    if kind not in KINDS:
+        return f"the type {kind!r}"
+    if kind == "text/event-stream":
+        return "" if any(end in text[-400:] or end in text for end in ENDS) else f"a stream that ends {text[-300:]!r}"
+    if status < 400 or method.upper() == "HEAD":
+        return ""
+    if kind != "application/json":
+        return f"an error of type {kind!r}"
+    if found := [word for word in INSIDE if word in text]:
+        return f"{found[0]!r} in an error"
+    return _envelope(path, json.loads(text), (reply.headers.get("x-request-id") or [""])[0])
+
+
+def _envelope(path: str, body: Any, request_id: str) -> str:
+    """Say what an error lacks in the dialect of its route."""
+    error = body.get("error", {})
+    anthropic = path.startswith("/v1/messages")
+    named = body.get("request_id") if anthropic else error.get("request_id")
+    keys = {"message", "type"} if anthropic else {"message", "type", "param", "code", "request_id"}
+    if keys - error.keys() or (anthropic and body.get("type") != "error"):
+        return f"another envelope: {sorted(error)}"
+    return "" if named == request_id else "no request id"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
+    parser.add_argument("--cases", type=int, default=ENOUGH, help="how many at least (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="for other ones (%(default)s)")
+    words = parser.parse_args()
+    findings = fuzz(words.cases, words.seed)
+    print(findings)
+    return 1 if findings.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
