@@ -160,6 +160,26 @@ async def test_a_guard_that_answers_and_one_that_refuses() -> None:
     assert lines(caught.value.decision)[2].startswith("The caller was told 400 (no) after 0.")
 
 
+async def test_a_copy_for_comparison() -> None:
+    """A shadow's decision stands beside the request's own, under its id and `-shadow`; what it cost is in no other."""
+    route = {"targets": ["a/a-1"], "shadow": {"to": "b/b-1", "share": 1.0}}
+    async with gateway(Parts(a=answers("a"), b=answers("b")), routes={"smart": route}) as made:
+        reply = await made.chat("smart", PROMPT)
+        assert reply.decision is not None
+        with anyio.fail_after(30):
+            while made.decisions.find(f"{reply.decision.id}-shadow") is None:
+                await anyio.sleep(0.01)
+        copy = made.decisions.find(f"{reply.decision.id}-shadow")
+        told = lines(copy)
+
+    assert copy is not None
+    assert f"'smart' is a copy of the request {reply.decision.id}." == told[0]
+    assert told[1].startswith("b/b-1, asked for comparison only, answered in ")
+    assert "No caller saw that answer." == told[2]
+    assert ["a/a-1"] == [step.target for step in reply.decision.steps]
+    assert None is copy.answered_by
+
+
 async def test_a_caller_who_leaves() -> None:
     """Nobody failed: it was given up."""
     made = gateway(Parts(a=lambda _: wait(60.0, "late")), **routes(targets=["a/a-1"]))

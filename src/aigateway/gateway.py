@@ -106,7 +106,7 @@ class Gateway(Asking):
         self._timeouts = settings.timeouts.over(Timeouts())
         terms = Terms(settings.retries.over(Retries()))
         self.plan = Plan(self.parts, self.memory, self.clock, terms, random=self._random)
-        self._shadows = Shadows(self.plan, self._across_targets, self._random)
+        self._shadows = Shadows(self.plan, self._across_targets, self._random, self.decisions.add)
         self._client = client
         self._transport = transport
         self._io: WeakKeyDictionary[object, IO] = WeakKeyDictionary()

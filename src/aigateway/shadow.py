@@ -21,7 +21,7 @@ from .errors import GatewayError
 from .exchange import IO, Exchange, running_loop
 from .guards import json_line, line_of
 from .plan import Plan
-from .types import Call, Caller, Candidate, Outcome, Retries, Shadow, Terms, Trace
+from .types import Call, Caller, Candidate, Ended, Outcome, Retries, Shadow, Terms, Trace
 
 __all__ = ["Shadows"]
 
@@ -47,10 +47,11 @@ class Copy:
 class Shadows:
     """Send copies of requests whose route says so, as many at a time as it says."""
 
-    def __init__(self, plan: Plan, ask: Ask, random: Random) -> None:
+    def __init__(self, plan: Plan, ask: Ask, random: Random, keep: Callable[[Trace], None]) -> None:
         self._plan = plan
         self._ask = ask
         self._random = random
+        self._keep = keep
         self._copies: set[Copy] = set()
         self._under_way: Counter[Shadow] = Counter()
 
@@ -65,7 +66,7 @@ class Shadows:
             replace(call.request),
             Caller("shadow", frozenset(), tenant=call.caller.tenant),
             f"{call.id}-shadow",
-            trace=Trace(asked=call.trace.asked, resolved=f"a copy of the request {call.id}"),
+            trace=self._trace(call),
             terms=ONCE,
         )
         copied.started, copied.timeout = io.clock.now(), shadow.timeout
@@ -84,6 +85,13 @@ class Shadows:
         with anyio.move_on_after(CLOSING, shield=True):
             for copy in ours:
                 await copy.ended.wait()
+
+    def _trace(self, call: Call) -> Trace:
+        request, trace = call.request, call.trace
+        made = Trace(trace.asked, f"a copy of the request {call.id}", id=f"{call.id}-shadow", caller="shadow")
+        made.operation, made.stream, made.seed = request.operation, request.stream, trace.seed
+        made.at = self._plan.clock.wall()
+        return made
 
     def _may_have(self, call: Call, shadow: Shadow) -> bool:
         """Tell whether caller and request let this target see it, and it can answer."""
@@ -124,7 +132,12 @@ class Shadows:
         return exchange.outcome or Outcome("cancelled")
 
     def _write(self, copy: Copy, outcome: Outcome) -> None:
-        """Write the line of the copy's own call: what it cost is in no other."""
+        """Write the line of the copy's own call, and keep its decision: what it cost is in no other."""
+        trace, error = copy.call.trace, outcome.error
+        trace.steps = [step._replace(role="shadow") for step in trace.steps]
+        status, code = (error.status, error.code or "") if error is not None else (0, "")
+        trace.ended = Ended(outcome.state, outcome.seconds, outcome.first_content, status, code)
+        self._keep(trace)
         if LOG.isEnabledFor(logging.INFO):
             LOG.info("%s", json_line({**line_of(copy.call, outcome), "shadow_of": copy.of}))
 

@@ -42,6 +42,10 @@ SENT: dict[str, Any] = {
     "/v1/inference/stream": PROMPT,
     "/chat/json": PROMPT,
     "/chat": b"prompt=hi",
+    "/v1/completions": PROMPT,
+    "/v1/embeddings": {"input": "hi"},
+    "/v1/images/generations": PROMPT,
+    "/images/generate": PROMPT,
 }
 # none, unknown, caller, admin, root
 MATRIX = {
@@ -54,6 +58,10 @@ MATRIX = {
     "POST /chat": (401, 401, 200, 200, 401),
     "POST /chat/json": (401, 401, 200, 200, 401),
     "POST /v1/responses": (401, 401, 200, 200, 401),
+    "POST /v1/completions": (401, 401, 200, 200, 401),
+    "POST /v1/embeddings": (401, 401, 400, 400, 401),  # the echo has no vectors, nor pictures
+    "POST /v1/images/generations": (401, 401, 400, 400, 401),
+    "POST /images/generate": (401, 401, 400, 400, 401),
     "GET /v1/models": (401, 401, 200, 200, 401),
     "GET /v1/models/a/echo": (401, 401, 200, 200, 401),
     "GET /": (200, 200, 200, 200, 200),

@@ -204,6 +204,32 @@ def test_what_was_built_is_shown(invoke: Invoke, tmp_path: Path) -> None:
     assert "requests that name no model: smart\nnames nobody knows: refused\nnamed models go on at: smart\n" in out
 
 
+NESTED = (
+    GROQ
+    + """
+[routes.shared]
+policy = "weighted"
+targets = [{ to = "groq/openai/gpt-oss-120b", weight = 2 }, "groq/openai/gpt-oss-20b"]
+
+[routes.outer]
+targets = [{ to = "shared", when = { tags = "big", input_tokens_above = 100 } }, "groq/openai/gpt-oss-20b"]
+shadow = { to = "groq/openai/gpt-oss-20b", share = 0.5 }
+"""
+)
+
+
+def test_routes_inside_of_routes_are_shown(invoke: Invoke, tmp_path: Path) -> None:
+    """With their own policy and targets, conditions, and where copies go."""
+    (tmp_path / "aigateway.toml").write_text(NESTED, encoding="utf-8")
+    out = invoke("check", env=ENV).out
+
+    assert "route outer: shared -> groq/openai/gpt-oss-20b  (line 8)\n" in out
+    assert "    shadow {to groq/openai/gpt-oss-20b, share 0.5}\n" in out
+    assert "    1. shared: weighted  (when {tags big, input_tokens_above 100})\n" in out
+    assert "       - groq/openai/gpt-oss-120b  (weight 2)\n       - groq/openai/gpt-oss-20b\n" in out
+    assert "    2. groq/openai/gpt-oss-20b\n" in out
+
+
 def test_what_was_built_as_data(invoke: Invoke, tmp_path: Path) -> None:
     """`--json` gives the same."""
     (tmp_path / "aigateway.toml").write_text(TREE, encoding="utf-8")

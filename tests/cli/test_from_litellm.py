@@ -549,6 +549,26 @@ def test_the_command_writes_what_check_takes(invoke: Invoke, tmp_path: Path) -> 
     assert ["aigateway.toml", "config.yaml"] == sorted(entry.name for entry in tmp_path.iterdir())
 
 
+def test_balanced_groups_with_fallbacks_are_taken() -> None:
+    """Routes inside of routes, circles of fallbacks, names that are models' too: a gateway can be built of it."""
+    data = several(
+        ("gpt-5.4-mini", {"model": "openai/gpt-5.4-mini", "order": 1}),
+        ("gpt-5.4-mini", {"model": "groq/openai/gpt-oss-20b", "order": 1}),
+        ("gpt-5.4-mini", {"model": "deepseek/deepseek-flash", "order": 2}),
+        ("b", {"model": "groq/openai/gpt-oss-120b"}),
+        router_settings={
+            "fallbacks": [{"gpt-5.4-mini": ["b"]}, {"b": ["gpt-5.4-mini"]}],
+            "model_group_alias": {"old": "gpt-5.4-mini"},
+        },
+    )
+    made = convert(data, {}, AVAILABLE)
+    gateway = Gateway(parse(tomllib.loads(made.text), Context(dict.fromkeys(made.variables, "a-key"))))
+    reached = [str(target) for target in gateway.parts.names.routes["old"]]
+
+    assert ["openai/gpt-5.4-mini", "groq/openai/gpt-oss-20b", "deepseek/deepseek-flash"] == reached[:3]
+    assert "groq/openai/gpt-oss-120b" == reached[3]
+
+
 def test_what_was_written_routes(tmp_path: Path) -> None:
     """A gateway built of it has the groups as routes, in the order they were listed."""
     (tmp_path / "config.yaml").write_text(WHOLE, encoding="utf-8")

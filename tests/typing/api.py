@@ -27,6 +27,7 @@ from aigateway.asgi import create_app
 from aigateway.config import load
 from aigateway.errors import Kind, Refusal, Remedy, UnknownModel, Vendor
 from aigateway.guards import Guard, LogGuard
+from aigateway.operations import EmbedReply, ImageReply
 from aigateway.plugins import GuardRecord, ProviderRecord, Registry, hookimpl
 from aigateway.providers import LocalProvider, OpenAICompatible, Options, Provider
 from aigateway.secrets import Secret, mask
@@ -50,7 +51,18 @@ async def in_process(path: Path) -> None:
         assert_type(reply.model_dump(), dict[str, Any])
         assert_type(reply.model_dump_json(), bytes)
         assert_type(reply.decision, Decision | None)
-        assert_type(await gateway.respond("smart", "Say hi", instructions="Be brief."), NativeReply)
+        vectors = await gateway.embed("text-embedding-3-small", ["a", "b"], dimensions=256)
+        assert_type(vectors.vectors, list[list[float]])
+        pictures = await gateway.image("image-01", "a cat", n=2)
+        assert_type(pictures.images[0].url, str | None)
+        assert_type(pictures.images[0].data, bytes | None)
+        response = await gateway.respond("smart", "hi", max_output_tokens=9)
+        assert_type(response.body, dict[str, Any])
+        assert_type(response.text, str)
+        for answer in (vectors, pictures, response):
+            assert_type(answer.usage, Usage)
+            assert_type(answer.cost, Cost)
+            assert_type(answer.decision, Decision | None)
     messages = [{"role": "user", "content": "hi"}]
     for made in (
         Gateway.from_config(path),
@@ -90,6 +102,9 @@ def without_a_loop() -> None:
     with sync.Gateway.from_config() as gateway:
         assert_type(gateway, sync.Gateway)
         assert_type(gateway.chat("smart", "hi"), Reply)
+        assert_type(gateway.embed("text-embedding-3-small", "a"), EmbedReply)
+        assert_type(gateway.image("image-01", "a cat"), ImageReply)
+        assert_type(gateway.respond("smart", "hi"), NativeReply)
         with gateway.stream("smart", "hi") as chunks:
             for chunk in chunks:
                 assert_type(chunk, Chunk)

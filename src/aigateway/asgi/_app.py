@@ -18,12 +18,14 @@ from ..gateway import Gateway
 from ..guards import json_line
 from ._catalogue import Models, OneModel
 from ._chat import Chat
+from ._completions import CreateCompletion
 from ._cors import Cors
 from ._decisions import Explain, LastDecisions, OneDecision
 from ._door import Door
 from ._health import Detailed, Health
 from ._hello import Ping, Welcome
 from ._incoming import ASGIApp, ClientGone, Envelope, Incoming, Receive, Scope, Send
+from ._made import Embed, MakeImage
 from ._messages import CountTokens, CreateMessage
 from ._openapi import describe
 from ._operator import ClearRests, CurrentKey, Keys, ReloadKeys
@@ -57,6 +59,10 @@ class Entry(NamedTuple):
 # `docs` is public with `server.debug`, else the operators'.
 ROUTES: Sequence[Entry] = (
     Entry("POST", "/v1/chat/completions", Chat, "chat"),
+    Entry("POST", "/v1/completions", CreateCompletion, "chat"),
+    Entry("POST", "/v1/embeddings", Embed, "chat"),
+    Entry("POST", "/v1/images/generations", MakeImage, "chat"),
+    Entry("POST", "/images/generate", MakeImage, "chat"),
     Entry("POST", "/v1/chat/completions/stream", ChatStreamed, "chat"),
     Entry("POST", "/v1/responses", CreateResponse, "chat"),
     Entry("POST", "/v1/messages", CreateMessage, "chat"),

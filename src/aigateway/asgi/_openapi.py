@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..surfaces import Messages, Responses
+from ..surfaces import Completions, Messages, Responses
 from ..types import ChatRequest
+from ._made import embed_schema, image_schema
 from ._simple import prompt_schema
 
 if TYPE_CHECKING:
@@ -114,6 +115,10 @@ CHAT, PROMPT = _of("ChatBody", ChatRequest.schema), _of("PromptBody", prompt_sch
 MESSAGES = _of("MessagesBody", Messages.schema)
 # What is sent where; a route that is not here takes no body.
 BODIES: Mapping[str, tuple[str, Make]] = {
+    "/v1/completions": (JSON, lambda schemas: Completions.schema(_ref("{model}"))),
+    "/v1/embeddings": (JSON, lambda schemas: embed_schema()),
+    "/v1/images/generations": (JSON, lambda schemas: image_schema()),
+    "/images/generate": (JSON, lambda schemas: image_schema()),
     "/v1/chat/completions": (JSON, CHAT),
     "/v1/chat/completions/stream": (JSON, CHAT),
     "/v1/responses": (JSON, _of("ResponsesBody", Responses.schema)),

@@ -10,7 +10,7 @@ from ..errors import GatewayError
 from ..exchange import Exchange
 from ..surfaces import Named, Responses, Surface, Telling, parse_json, spoken
 from ..types import ChatRequest, Chunk, NativeChunk
-from ._answers import Answers
+from ._answers import Answers, Tells
 from ._incoming import Incoming
 
 __all__ = ["CreateResponse", "Translated"]
@@ -29,7 +29,7 @@ class Translated(Answers):
         """Write a whole answer."""
         return spoken(self.surface, exchange.call.request, exchange.whole()).model_dump_json()
 
-    def tells(self, request: Incoming, exchange: Exchange) -> TranslatedStream:
+    def tells(self, request: Incoming, exchange: Exchange) -> Tells:
         """Begin to write events."""
         asked = exchange.call.request.native or {}
         telling = self.surface.telling(asked, request_id=request.id, model=exchange.target.model)

@@ -12,7 +12,7 @@ from random import Random
 from ..catalogue import cost_of, price_at, size_of
 from ..errors import RequestError
 from ..parts import Parts
-from ..routing import Attempts, Branch, Orders, Resolved, Screen
+from ..routing import Attempts, Branch, Orders, Resolved, Screen, one_space
 from ..state import Health, Memory, Rest
 from ..types import (
     Call,
@@ -66,7 +66,11 @@ class Plan:
         """
         resolved, sight = self.resolve(call), Sight(self, call)
         screen = Screen(call, sight)
-        groups = screen.sift(resolved.groups)
+        groups = resolved.groups
+        if call.operation == "embeddings":
+            groups, drops = one_space(groups, self._gives_vectors)
+            call.trace.dropped += drops
+        groups = screen.sift(groups)
         call.trace.dropped += screen.dropped
         if not groups:
             raise self._unspoken(call) if call.request.needs is not None else self._nobody(call, screen)
@@ -133,6 +137,10 @@ class Plan:
         """Price what was used at a target, now."""
         info = self.parts.catalogue.info(target.provider, target.model)
         return cost_of(usage, info, self.clock.wall(), images=usage.images if usage else 0)
+
+    def _gives_vectors(self, target: Target) -> bool:
+        info = self.info(target)
+        return info is None or "embeddings" in info.abilities
 
     def _policies(self, call: Call, groups: Sequence[Branch]) -> Iterator[str]:
         """Name what decided on the order, as `route: policy`."""

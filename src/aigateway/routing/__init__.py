@@ -5,10 +5,11 @@ from ._names import Names, Resolved, Rules
 from ._orders import Orders
 from ._policy import POLICIES, Policy, Priority
 from ._screen import Screen
+from ._space import one_space
 from ._tree import Branch
 from ._when import When
 
 __all__ = [
     "POLICIES", "Attempt", "Attempts", "Branch", "Names", "Orders", "Policy", "Priority", "Resolved", "Rules",
-    "Screen", "When",
+    "Screen", "When", "one_space",
 ]  # fmt: skip  # a list of names

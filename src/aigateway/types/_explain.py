@@ -81,6 +81,9 @@ def _values(seen: Considered) -> str:
 
 def _end(decision: Decision, steps: Sequence[Step]) -> Iterator[str]:
     ended = decision.ended
+    if steps and all(step.role == "shadow" for step in steps):
+        yield "No caller saw that answer."
+        return
     if ended.state == "dry":
         yield "This was a dry run: nobody was asked."
     elif ended.state == "cancelled":

@@ -72,11 +72,19 @@ def read(kind: type[T], text: str | bytes, version: int) -> T:
 
 def _plain(record: Any, clean: Clean) -> dict[str, Any]:
     """Give the fields of a record that have not their default."""
-    named = isinstance(record, tuple)
-    names = record._fields if named else record.__slots__
-    usual = record._field_defaults if named else {name: getattr(type(record)(), name) for name in names}
+    kind: Any = type(record)
+    usual = _usual(kind)
+    names = getattr(kind, "_fields", usual)
     values = ((name, getattr(record, name)) for name in names)
     return {name: _value(value, clean) for name, value in values if name not in usual or value != usual[name]}
+
+
+@cache
+def _usual(kind: Any) -> dict[str, Any]:
+    if hasattr(kind, "_field_defaults"):
+        return dict(kind._field_defaults)
+    blank = kind()
+    return {name: getattr(blank, name) for name in kind.__slots__}
 
 
 def _value(value: Any, clean: Clean) -> Any:

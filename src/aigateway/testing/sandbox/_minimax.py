@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from ._made import MiniMaxImages
 from ._messages import Messages
 from ._server import Request
 from ._speech import Chat, Speech, pieces, speak
@@ -64,7 +65,7 @@ class MiniMax(StandIn):
     json_type = "application/json; charset=utf-8"
     chat_paths = ("/v1/chat/completions", V2)
     models_paths = ("/v1/models",)
-    operations = {"/anthropic/v1/messages": Messages()}  # noqa: RUF012  # a ClassVar of its base
+    operations = {"/anthropic/v1/messages": Messages(), "/v1/image_generation": MiniMaxImages()}  # noqa: RUF012  # a ClassVar of its base
     model_names = (
         "MiniMax-M3",
         "MiniMax-M3.1-Flash",

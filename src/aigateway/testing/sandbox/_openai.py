@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ._made import Embeddings, Images
 from ._responses import Responses
 from ._server import Request
 from ._speech import Chat, Speech, pieces, speak
@@ -108,7 +109,11 @@ class OpenAI(StandIn):
     base_path = "/v1"
     chat_paths = ("/v1/chat/completions",)
     models_paths = ("/v1/models",)
-    operations = {"/v1/responses": Responses()}  # noqa: RUF012  # a ClassVar of its base
+    operations = {  # noqa: RUF012  # a ClassVar of its base
+        "/v1/responses": Responses(),
+        "/v1/embeddings": Embeddings(),
+        "/v1/images/generations": Images(),
+    }
     model_names = (
         "gpt-6.2-astra",
         "gpt-6.2-sol",

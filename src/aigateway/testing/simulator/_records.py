@@ -95,5 +95,7 @@ def _unfit(decision: Decision | None) -> str:
         return f"{decision.operation} cannot be simulated"
     if decision.ended.state in {"open", "dry"}:
         return "not a call that ended"
+    if any(step.role == "shadow" for step in decision.steps):
+        return "a copy of another request"
     answered = any(step.role == "guard" for step in decision.steps)
     return "answered by a guard, such as a cache" if answered else ""

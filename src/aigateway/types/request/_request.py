@@ -70,7 +70,7 @@ class ChatRequest:
         try:
             return cls._of(_adapter().validate_python(body))
         except ValidationError as error:
-            raise _explain(error) from None
+            raise _elsewhere(body) or _explain(error) from None
 
     @classmethod
     def _of(cls, body: dict[str, Any]) -> Self:
@@ -110,6 +110,17 @@ def messages_from(prompt: object) -> list[dict[str, Any]]:
     if isinstance(prompt, Sequence) and all(isinstance(message, Mapping) for message in prompt):
         return [dict(message) for message in prompt]
     raise RequestError("messages must be a string or a list of messages, each with a role", param="messages")
+
+
+def _elsewhere(body: object) -> RequestError | None:
+    """Tell a request in another dialect, sent to the wrong place; None for what is no such."""
+    if not isinstance(body, Mapping) or "messages" in body:
+        return None
+    for name, place in (("input", "/v1/responses"), ("prompt", "/v1/completions")):
+        if name in body:
+            message = f"'messages' is missing, and {name!r} is a field of {place}. Send it there, or send 'messages'."
+            return RequestError(message, param=name, code="missing_required_parameter")
+    return None
 
 
 def _extra(value: object) -> Mapping[str, Mapping[str, Any]]:
