@@ -36,6 +36,7 @@ CONFIG: dict[str, Any] = {
     "server": {"log_requests": True, "debug": True},
 }
 ENOUGH = 20_000
+BODY = 4  # how many cases an operation with a body gets for each of one without
 INSIDE = ("Traceback (most recent", "site-packages", str(Path(__file__).parent.parent))
 KINDS = ("application/json", "text/event-stream", "text/html", "text/css", "text/javascript")
 ENDS = ("data: [DONE]", "event: message_stop", "event: response.completed", "event: response.incomplete")
@@ -70,60 +71,74 @@ class Inside(logging.Handler):
         self.said.append(self.format(record))
 
 
-def fuzz(cases: int, number: int = 1) -> Findings:
-    """Ask `cases` times or a little more, spread over every operation; `number` seeds what is made up."""
-    app = create_app(Gateway.from_config(CONFIG), close=True)
-    findings, inside = Findings(), Inside()
-    log = logging.getLogger("aigateway.server")
-    log.addHandler(inside)
-    began = time.monotonic()
-    try:
-        config = schemathesis.Config(seed=number)
-        schema = schemathesis.openapi.from_dict(describe(ROUTES), config=config)
-        schema.app = app
-        operations = [found.ok() for found in schema.get_all_operations()]
-        _fixed([each for each in operations if not each.body], findings, inside)
-        written = [each for each in operations if each.body]
-        share = max(1, -(-cases // (2 * len(written))))
-        for operation in written:
+class Fuzz:
+    """Ask every operation of the document, and judge the answers; `number` seeds what is made up."""
+
+    def __init__(self, number: int = 1) -> None:
+        self._number = number
+        self._config = schemathesis.Config(seed=number)
+        self._schema = schemathesis.openapi.from_dict(describe(ROUTES), config=self._config)
+        self._schema.app = create_app(Gateway.from_config(CONFIG), close=True)
+        self._operations = [found.ok() for found in self._schema.get_all_operations()]
+        self._inside = Inside()
+        self.findings = Findings()
+
+    def run(self, cases: int) -> Findings:
+        """Ask what is at the bounds of every field, then what is made up, `cases` times or a little more."""
+        log = logging.getLogger("aigateway.server")
+        log.addHandler(self._inside)
+        began = time.monotonic()
+        try:
+            self._bounds()
+            while self.findings.cases < cases:
+                self._made_up(cases - self.findings.cases)
+                self._number += 1
+        finally:
+            log.removeHandler(self._inside)
+        self.findings.seconds = time.monotonic() - began
+        return self.findings
+
+    def _bounds(self) -> None:
+        generation = self._config.projects.get_default().generation
+        for operation in self._operations:
+            modes = list(GenerationMode)
+            for case in self._schema.iter_coverage_cases(
+                operation, generation_modes=modes, generation_config=generation
+            ):
+                self._judge(case)
+
+    def _made_up(self, cases: int) -> None:
+        """Spread cases over the operations; one with a body has the more to get wrong."""
+        weights = [BODY if operation.body else 1 for operation in self._operations]
+        for operation, weight in zip(self._operations, weights, strict=True):
+            share = -(-cases * weight // (sum(weights) * len(GenerationMode)))
             for mode in GenerationMode:
-                _made_up(operation, mode, share, number, findings, inside)
-    finally:
-        log.removeHandler(inside)
-    findings.seconds = time.monotonic() - began
-    return findings
+                self._ask(operation.as_strategy(generation_mode=mode), min(share, cases))
+            if share > 50:
+                print(f"{operation.method} {operation.path}: {self.findings.cases} cases", file=sys.stderr)
 
+    def _ask(self, made: Any, share: int) -> None:
+        @seed(self._number)
+        @settings(
+            max_examples=share,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=made)
+        def ask(case: Case) -> None:
+            self._judge(case)
 
-def _made_up(operation: Any, mode: GenerationMode, share: int, number: int, findings: Findings, inside: Inside) -> None:
-    @seed(number)
-    @settings(
-        max_examples=share,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=operation.as_strategy(generation_mode=mode))
-    def ask(case: Case) -> None:
-        _judge(case, findings, inside)
+        with suppress(Unsatisfiable):  # nothing can be wrong about a request without a body and a parameter
+            ask()
 
-    with suppress(Unsatisfiable):  # nothing can be wrong about a request without a body and a parameter
-        ask()
-
-
-def _fixed(operations: list[Any], findings: Findings, inside: Inside) -> None:
-    """Ask what takes no body, with what is at its bounds and beyond."""
-    for operation in operations:
-        for mode in GenerationMode:
-            _made_up(operation, mode, 30, 1, findings, inside)
-
-
-def _judge(case: Case, findings: Findings, inside: Inside) -> None:
-    inside.said.clear()
-    reply = case.call()
-    findings.statuses[reply.status_code] += 1
-    if what := wrong(case.path, case.method, reply, inside.said):
-        findings.wrong.setdefault(f"{case.method} {case.path}: {what}", case.as_curl_command()[:2000])
+    def _judge(self, case: Case) -> None:
+        self._inside.said.clear()
+        reply = case.call()
+        self.findings.statuses[reply.status_code] += 1
+        if what := wrong(case.path, case.method, reply, self._inside.said):
+            self.findings.wrong.setdefault(f"{case.method} {case.path}: {what}", case.as_curl_command()[:2000])
 
 
 def wrong(path: str, method: str, reply: Any, said: list[str]) -> str:
@@ -163,7 +178,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=ENOUGH, help="how many at least (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="for other ones (%(default)s)")
     words = parser.parse_args()
-    findings = fuzz(words.cases, words.seed)
+    findings = Fuzz(words.seed).run(words.cases)
     print(findings)
     return 1 if findings.wrong else 0
 
