@@ -142,6 +142,13 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
+def fuzz(session: nox.Session) -> None:
+    """Ask 20,000 times what Schemathesis makes of our own description; `-- --cases 2000` for fewer."""
+    prepare(session)
+    session.run("python", "-m", "benchmarks.fuzz", *session.posargs)
+
+
+@nox.session(python=NEWEST)
 def build(session: nox.Session) -> None:
     """Build what is released: source and wheel of every distribution, into dist/."""
     prepare(session)

@@ -147,11 +147,13 @@ def test_a_stream_that_breaks(theirs: Groq, kill: Switch) -> None:
     """After content a break is an error this client raises, never the end of the text."""
     kill("groq", "cut:3")
     said = ""
-    with pytest.raises(groq.APIError):
-        with theirs.chat.completions.create(
+    with (
+        pytest.raises(groq.APIError),
+        theirs.chat.completions.create(
             model="groq/openai/gpt-oss-120b", messages=HELLO, stream=True, extra_body={"routing": {"fallback": False}}
-        ) as stream:
-            for chunk in stream:
-                said += chunk.choices[0].delta.content or ""
+        ) as stream,
+    ):
+        for chunk in stream:
+            said += chunk.choices[0].delta.content or ""
 
     assert not greets(said)
