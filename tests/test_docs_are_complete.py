@@ -71,6 +71,8 @@ HEADINGS = {
     "Settings": "Top level",
     "ProviderSettings": "`[providers.NAME]`",
     "KeySettings": "`[providers.NAME]`",
+    "ModelSettings": '`[models."PROVIDER/ID"]`',
+    "PriceSettings": '`[models."PROVIDER/ID"]`',
     "RouteSettings": "`[routes.NAME]`",
     "HedgeSettings": "`[routes.NAME]`",
     "ShadowSettings": "`[routes.NAME]`",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from math import inf
@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
-from .catalogue import Catalogue, Estimator, size_of
+from .catalogue import Catalogue, Estimator, Listings, Meter, size_of
 from .errors import ConfigurationError, PluginError, RequestError
 from .guards import Guard, GuardOptions
 from .keys import Key, Ring, Slot, Source
@@ -43,8 +43,10 @@ class Parts:
     drains: Mapping[str, float]
     policies: Mapping[str, Policy]
     policy_names: Mapping[str, str]
+    estimator: Estimator
+    meter: Meter
+    listings: Listings
     mirror: Mirror | None = None
-    estimator: Estimator = field(default_factory=Estimator)
 
 
 def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, random: Random) -> Parts:
@@ -57,7 +59,8 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     for name in settings.providers:
         providers[name] = _provider(settings, registry, name)
         rings[name] = _ring(settings, registry, name, memory, clock)
-    catalogue = Catalogue({name: provider.models() for name, provider in providers.items()})
+    catalogue = _catalogue(settings, providers)
+    listings = _listings(settings, providers, catalogue, clock)
     rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
     retries = settings.retries.over(Retries())
     trees = Trees(settings, catalogue, settings.timeouts.over(Timeouts()))
@@ -74,7 +77,31 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     routes = [name for name, route in settings.routes.items() if route.policy != "priority"]
     policies = {name: _policy(settings, registry, name, random) for name in routes}
     policy_names = {name: settings.routes[name].policy for name in routes}
-    return Parts(providers, rings, catalogue, names, guards, drains, policies, policy_names, mirror, estimator)
+    made = (estimator, Meter(catalogue, estimator, clock), listings)
+    return Parts(providers, rings, catalogue, names, guards, drains, policies, policy_names, *made, mirror)
+
+
+def _catalogue(settings: Settings, providers: Mapping[str, Provider | LocalProvider]) -> Catalogue:
+    shipped = {name: provider.models() for name, provider in providers.items()}
+    if not settings.models:
+        return Catalogue(shipped)
+    from .config import described
+
+    return Catalogue(described(settings, shipped))
+
+
+def _listings(
+    settings: Settings, providers: Mapping[str, Provider | LocalProvider], catalogue: Catalogue, clock: Clock
+) -> Listings:
+    """Find what vendors listed last: kept beside the state, where that is a file."""
+    homes = {name: str(getattr(provider, "base_url", "")) for name, provider in providers.items()}
+    document = None
+    if settings.state.scheme == "file":
+        path = place(Path(settings.state.url.reveal().removeprefix("file:")), settings.context.base)
+        document = Document(path.with_name(f"{path.stem}-models.json"))
+    listings = Listings(catalogue, homes, clock, document)
+    listings.load()
+    return listings
 
 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:

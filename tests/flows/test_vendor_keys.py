@@ -172,7 +172,7 @@ def served(folder: Path, settings: dict[str, Any], *options: str, **environ: str
     config, log = folder / "gateway.toml", folder / f"log-{time.monotonic_ns()}"
     config.write_text(toml(settings), encoding="utf-8")
     command = [sys.executable, "-m", "aigateway", "serve", "--config", str(config), "--port", "0", *options]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **environ}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "AI_GATEWAY_RATE_LIMIT_REQUESTS": "0", **environ}
     with log.open("wb") as sink, subprocess.Popen(command, cwd=folder, env=environment, stdout=sink, stderr=sink) as it:
         try:
             end = time.monotonic() + START
