@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +14,9 @@ from pydantic import BaseModel
 
 from aigateway import errors
 from aigateway.asgi._app import ROUTES
+from aigateway.cli import run as command_line
 from aigateway.config import VENDORS, Settings
-from aigateway.config._environment import CALLERS, LATER, PREFIX, READ_ELSEWHERE, SETTINGS
+from aigateway.config._environment import CALLERS, PREFIX, READ_ELSEWHERE, SETTINGS
 from aigateway.plugins import GuardRecord, ProviderRecord, _hookspecs
 from aigateway.providers import Dialect, OpenAICompatible, Options, Rule
 from aigateway.providers._models_file import parse_models
@@ -72,6 +71,8 @@ HEADINGS = {
     "Settings": "Top level",
     "ProviderSettings": "`[providers.NAME]`",
     "KeySettings": "`[providers.NAME]`",
+    "ModelSettings": '`[models."PROVIDER/ID"]`',
+    "PriceSettings": '`[models."PROVIDER/ID"]`',
     "RouteSettings": "`[routes.NAME]`",
     "HedgeSettings": "`[routes.NAME]`",
     "ShadowSettings": "`[routes.NAME]`",
@@ -120,7 +121,7 @@ def test_every_setting_is_documented(table: type[BaseModel]) -> None:
 
 def test_every_variable_is_documented() -> None:
     """Each variable is in the reference and, with a comment above it, in .env.example."""
-    names = {PREFIX + name for name in (*SETTINGS, *CALLERS, *LATER, "CONFIG")}
+    names = {PREFIX + name for name in (*SETTINGS, *CALLERS, "CONFIG")}
     names |= {variable for _, variable, _ in VENDORS} | {"PORT", "DEBUG", "LOG_LEVEL", "ADMIN_API_KEY"}
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     given = dict(re.findall(r"^(# .+)\n([A-Z_]+)=", example, re.MULTILINE))
@@ -134,10 +135,10 @@ def test_every_variable_is_documented() -> None:
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS, *SUBCOMMANDS])
-def test_every_option_is_documented(command: str) -> None:
+def test_every_option_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What --help shows has a row under its command's heading."""
-    words = [sys.executable, "-m", "aigateway", *command.split(), "--help"]
-    shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert 0 == command_line([*command.split(), "--help"])
+    shown = capsys.readouterr().out
     text = page("command-line")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     heading = next(heading for heading in headings if re.match(f"`aigateway {command}".rstrip() + "[ `]", heading))

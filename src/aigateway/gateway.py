@@ -19,12 +19,13 @@ import anyio
 import anyio.to_thread
 
 from .asking import Asked, Asking
+from .catalogue import check_caps, ranking_rows
 from .errors import GatewayError, ProviderError, RequestError
-from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, running_loop, timer_for
+from .exchange import IO, Chunks, Exchange, answered, fetch, open_exchange, probe, race, relist, running_loop, timer_for
 from .guards import GuardStack, close_all
 from .keys import Wanted
 from .parts import build, journal_of
-from .plan import Plan, check_cap
+from .plan import Plan
 from .plugins import Registry
 from .routing import Attempt, Attempts
 from .shadow import Shadows
@@ -153,8 +154,9 @@ class Gateway(Asking):
         """Wrap a checked request; `timeout` may only shorten the configured total, `address` is the client's."""
         if timeout is not None and not _is_duration(timeout):
             raise RequestError("'timeout' must be a positive number of seconds", param="timeout")
-        if self.settings.limits.max_tokens is not None:
-            check_cap(request, self.settings.limits.max_tokens)
+        caps = self.settings.limits
+        if caps.max_tokens is not None or caps.max_context_length is not None:
+            check_caps(request, output=caps.max_tokens, context=caps.max_context_length)
         name = request_id or f"{self._ids.getrandbits(128):032x}"
         trace = Trace(request.model, id=name, operation=request.operation, stream=request.stream, caller=caller.name)
         call = Call(request, caller, name, trace=trace, address=address)
@@ -195,12 +197,24 @@ class Gateway(Asking):
     async def verify_key(self, provider: str, secret: Secret | None) -> None:
         """Ask one vendor whether it takes a key. Raises ProviderError."""
         self._ring(provider)
-        await probe(self.parts.providers[provider], secret or NO_KEY, self._opened())
+        await probe(self.parts.providers[provider], secret, self._opened())
 
     def _ring(self, provider: str) -> Ring:
         if provider not in self.parts.rings:
             raise RequestError(f"there is no provider {provider!r}. There is: {', '.join(self.parts.rings)}.")
         return self.parts.rings[provider]
+
+    async def refresh_models(self, provider: str | None = None) -> list[dict[str, Any]]:
+        """Ask vendors for their lists of models: what became known, what is not listed, and why one gave none."""
+        names = [provider] if provider else self.parts.rings
+        secrets = {name: [key.secret for key in self._ring(name).keys] for name in names}
+        rows = await relist(self.parts.listings, self.parts.providers, secrets, self._opened())
+        self.parts.names.forget()
+        return rows
+
+    def ranking(self, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
+        """Rank the models a caller may ask for, by measured use; what was not measured is None."""
+        return ranking_rows(self.parts.catalogue, caller, self.memory.use(), self.clock.wall())
 
     async def fetch(self, url: str) -> bytes:
         """Read a public document. Raises WireError."""
@@ -222,6 +236,7 @@ class Gateway(Asking):
             candidates = self.plan.candidates(call)
             if call.terms.total is not None:
                 call.deadline = min(call.deadline, call.started + call.terms.total)
+            call.first = candidates[0].target if candidates else None
             await guards.enter(call)
             if call.reply is not None:
                 exchange = await answered(call, call.reply, io)
@@ -338,7 +353,7 @@ class Gateway(Asking):
             transport = self._transport or open_transport(kind, backend=backend, client=self._client)
             if self.parts.mirror is not None:
                 self.parts.mirror.start(self.memory.rests)
-            io = self._io[loop] = IO(transport, self.clock, timer_for(backend), self._timeouts, self.plan.price)
+            io = self._io[loop] = IO(transport, self.clock, timer_for(backend), self._timeouts, self.parts.meter.open)
         return io
 
     async def _leave_failed(self, guards: GuardStack, call: Call, error: BaseException, io: IO) -> None:

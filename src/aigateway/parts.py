@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
-from .catalogue import Catalogue, Estimator
+from .catalogue import Catalogue, Estimator, Listings, Meter, size_of
 from .errors import ConfigurationError, PluginError, RequestError
 from .guards import Guard, GuardOptions
 from .keys import Key, Ring, Slot, Source
@@ -19,7 +20,7 @@ from .providers import LocalProvider, Options, Provider
 from .routing import Names, Policy, Rules
 from .secrets import Secret, WatchedFile, place
 from .state import Document, FileMirror, Journal, Memory, Mirror
-from .types import Clock, Retries, Routing, Timeouts
+from .types import Call, Clock, Retries, Routing, Target, Timeouts, Usage
 
 if TYPE_CHECKING:
     from .config import KeySettings, Settings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Parts", "build", "journal_of", "offered", "read_elsewhere"]
 
 T = TypeVar("T")
+NOWHERE = Target("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,10 @@ class Parts:
     drains: Mapping[str, float]
     policies: Mapping[str, Policy]
     policy_names: Mapping[str, str]
+    estimator: Estimator
+    meter: Meter
+    listings: Listings
     mirror: Mirror | None = None
-    estimator: Estimator = field(default_factory=Estimator)
 
 
 def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, random: Random) -> Parts:
@@ -55,17 +59,17 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     for name in settings.providers:
         providers[name] = _provider(settings, registry, name)
         rings[name] = _ring(settings, registry, name, memory, clock)
-    catalogue = Catalogue({name: provider.models() for name, provider in providers.items()})
+    catalogue = _catalogue(settings, providers)
+    listings = _listings(settings, providers, catalogue, clock)
     rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
     retries = settings.retries.over(Retries())
     trees = Trees(settings, catalogue, settings.timeouts.over(Timeouts()))
     terms = {name: route.terms(retries, trees.shadow(name)) for name, route in settings.routes.items()}
     names = Names(trees.all(), catalogue, rules, terms)
     _check_default(settings, names)
-    mirror = _mirror(settings, registry)
-    workers = settings.server.workers
-    with_what = GuardOptions("", clock, random, shared=mirror, workers=workers)
-    guards = [_guard(settings, registry, index, with_what) for index in range(len(settings.guards))]
+    mirror, estimator = _mirror(settings, registry), Estimator()
+    options = GuardOptions("", clock, random, {}, mirror, settings.server.workers, partial(_estimate, estimator))
+    guards = [_guard(settings, registry, index, options) for index in range(len(settings.guards))]
     # Read on after a cancellation only where cancelling does not stop the bill.
     unstoppable = [name for name in providers if not getattr(providers[name], "cancel_stops_billing", True)]
     drains = {name: settings.providers[name].drain for name in unstoppable if settings.providers[name].drain}
@@ -73,7 +77,31 @@ def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, 
     routes = [name for name, route in settings.routes.items() if route.policy != "priority"]
     policies = {name: _policy(settings, registry, name, random) for name in routes}
     policy_names = {name: settings.routes[name].policy for name in routes}
-    return Parts(providers, rings, catalogue, names, guards, drains, policies, policy_names, mirror)
+    made = (estimator, Meter(catalogue, estimator, clock), listings)
+    return Parts(providers, rings, catalogue, names, guards, drains, policies, policy_names, *made, mirror)
+
+
+def _catalogue(settings: Settings, providers: Mapping[str, Provider | LocalProvider]) -> Catalogue:
+    shipped = {name: provider.models() for name, provider in providers.items()}
+    if not settings.models:
+        return Catalogue(shipped)
+    from .config import described
+
+    return Catalogue(described(settings, shipped))
+
+
+def _listings(
+    settings: Settings, providers: Mapping[str, Provider | LocalProvider], catalogue: Catalogue, clock: Clock
+) -> Listings:
+    """Find what vendors listed last: kept beside the state, where that is a file."""
+    homes = {name: str(getattr(provider, "base_url", "")) for name, provider in providers.items()}
+    document = None
+    if settings.state.scheme == "file":
+        path = place(Path(settings.state.url.reveal().removeprefix("file:")), settings.context.base)
+        document = Document(path.with_name(f"{path.stem}-models.json"))
+    listings = Listings(catalogue, homes, clock, document)
+    listings.load()
+    return listings
 
 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:
@@ -190,6 +218,10 @@ def journal_of(settings: Settings) -> Journal | None:
     """Make what writes decisions into a file, where one is named."""
     table = settings.decisions
     return Journal(place(Path(table.file), settings.context.base), table.rotate) if table.file else None
+
+
+def _estimate(estimator: Estimator, call: Call) -> Usage:
+    return estimator.usage(call.first or NOWHERE, size_of(call.request.body))
 
 
 def _guard(settings: Settings, registry: Registry, index: int, options: GuardOptions) -> Guard:

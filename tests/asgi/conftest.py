@@ -15,6 +15,7 @@ import uvicorn
 
 from aigateway import Gateway
 from aigateway.asgi import create_app
+from aigateway.plugins import Registry
 
 START = 60.0  # seconds a server may take to come up or to stop on a busy machine
 
@@ -28,10 +29,11 @@ ECHO: dict[str, Any] = {
 
 
 @contextmanager
-def _serve(**tables: Any) -> Iterator[httpx2.Client]:
-    app = create_app(Gateway.from_config({**ECHO, **tables}), close=True)
+def _serve(registry: Registry | None = None, **tables: Any) -> Iterator[httpx2.Client]:
+    app = create_app(Gateway.from_config({**ECHO, **tables}, registry=registry), close=True)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+        options = {"log_config": None, "access_log": False, "timeout_graceful_shutdown": 1, "proxy_headers": False}
+        server = uvicorn.Server(uvicorn.Config(app, **options))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")
         thread.start()
         try:

@@ -21,7 +21,7 @@ from aigateway.callers import Callers, FernetSeal, FileStore, Peppers, StaticKey
 from aigateway.callers._words import with_checksum
 from aigateway.errors import ConfigurationError, Refusal, RequestError, Unauthenticated
 from aigateway.secrets import Secret
-from aigateway.types import Caller
+from aigateway.types import Caller, Limits
 
 from .at_once import at_once
 
@@ -464,3 +464,19 @@ def test_a_key_without_end_is_written_as_such(path: Path) -> None:
     grant = at_once(store.find(entries[1]["digest"]))
     assert grant is not None
     assert inf == grant.ends
+
+
+def test_limits_of_a_key_outlive_its_rotation(path: Path) -> None:
+    """They are kept and read again; a key without any has none, and nonsense is no file of ours."""
+    store = opened(path)
+    store.new("plain", at=NOW)
+    store.new("big", at=NOW, limits=Limits(5000, 0))
+    key = store.rotate("big", at=NOW)
+    caller = who(opened(path), key)
+
+    assert isinstance(caller, Caller)
+    assert Limits(5000, 0) == caller.limits
+    assert [None, Limits(5000, 0)] == [entry.caller.limits for entry in list(opened(path)._grants.values())[::2]]
+    path.write_text(path.read_text().replace("5000", '"many"'))
+    with pytest.raises(ConfigurationError):
+        opened(path)

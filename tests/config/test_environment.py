@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aigateway import ConfigurationError, Gateway, Settings
-from aigateway.config import VENDORS, as_sandbox, load, read_dotenv, with_guard
+from aigateway.config import VENDORS, as_sandbox, load, read_dotenv, with_guards
 from aigateway.config._load import environment_settings, find_file
 
 KEYS = {variable: f"key-of-{name}" for name, variable, _ in VENDORS}
@@ -170,12 +170,21 @@ def test_unknown_variables_suggest_the_nearest(variable: str, hint: str, tmp_pat
     assert "s3cret-value" not in error.value.message
 
 
-@pytest.mark.parametrize("name", ["RATE_LIMIT_REQUESTS", "RATE_LIMIT_BURST", "MAX_CONTEXT_LENGTH", "LOG_RESPONSES"])
-def test_variables_of_a_later_version_are_a_warning(name: str, tmp_path: Path) -> None:
-    """Understood, without effect, and told so."""
-    (warning,) = alone(tmp_path, **{f"AI_GATEWAY_{name}": "1"}).warnings
+def test_guards_from_the_environment(tmp_path: Path) -> None:
+    """A variable sets what the file says of a guard, or puts it before the others; not one with another `per`."""
+    limits = {"AI_GATEWAY_RATE_LIMIT_REQUESTS": "60", "AI_GATEWAY_RATE_LIMIT_BURST": "6"}
+    table = {"requests_per_minute": 60, "burst": 6}
+    alone_ = alone(tmp_path, **limits, AI_GATEWAY_LOG_RESPONSES="true", AI_GATEWAY_MAX_CONTEXT_LENGTH="9000")
+    assert [("rate_limit", table), ("log", {"responses": True})] == [(guard.use, guard.own) for guard in alone_.guards]
+    assert 9000 == alone_.limits.max_context_length
 
-    assert f"AI_GATEWAY_{name} is set" in warning
+    special = "[[guards]]\nuse = 'rate_limit'\nper = 'address'\n"
+    (tmp_path / "aigateway.toml").write_text(special + "[[guards]]\nuse = 'rate_limit'\nburst = 1\n")
+    both = load(tmp_path / "aigateway.toml", environ=limits)
+    assert [{"per": "address"}, table] == [guard.own for guard in both.guards]
+    (tmp_path / "aigateway.toml").write_text(special)
+    added = load(tmp_path / "aigateway.toml", environ=limits)
+    assert [table, {"per": "address"}] == [guard.own for guard in added.guards]
 
 
 def test_client_keys_from_the_environment(tmp_path: Path) -> None:
@@ -254,8 +263,8 @@ def test_settings_can_be_marked_and_extended(tmp_path: Path) -> None:
 
     assert settings.sandbox
     assert "the sandbox" == settings.origin
-    guarded = with_guard(with_guard(settings, "log"), "log")
-    assert ["log"] == [guard.use for guard in guarded.guards]
+    guarded = with_guards(with_guards(settings, "log"), "concurrency", "log")
+    assert ["concurrency", "log"] == [guard.use for guard in guarded.guards]
     assert guarded.sandbox
 
 

@@ -198,7 +198,12 @@ def test_the_context_shows_no_secret(whole: Settings) -> None:
         ("[callers]\nkey = []", 2, "callers.key", "'keys'"),
         ("[providers.echo]\ncolour = 1", 2, "providers.echo.colour", "Valid here"),
         ("[providers.echo]\nkeys = [{ secert = 'env:A' }]", 2, "providers.echo.keys[0].secert", "'secret'"),
-        ("[[guards]]\nuse = 'log'\n[[guards]]\nuse = 'log'\nlevle = 1", 5, "guards[1].levle", "Valid here: use"),
+        (
+            "[[guards]]\nuse = 'log'\n[[guards]]\nuse = 'log'\nlevle = 1",
+            5,
+            "guards[1].levle",
+            "Valid here: responses, use",
+        ),
         ("[transport]\nkin = 'auto'", 2, "transport.kin", "'kind'"),
         ("[limits]\nmax_token = 1", 2, "limits.max_token", "'max_tokens'"),
         ("[callers.weekly]\nrooot = 'env:A'", 2, "callers.weekly.rooot", "'root'"),

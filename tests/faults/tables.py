@@ -107,7 +107,7 @@ get full marks. With the defaults {default} do; the last column says why the oth
 
 ## What is not tried
 
-- A house that is full (1,000 calls at once, 256 allowed): there is no guard for it yet.
+- A house that is full (1,000 calls at once, 256 allowed): row 40 is in `tests/asgi/test_limits.py`.
 - Weights and stickiness among targets: `priority` is the only policy yet.
 - A kill in the middle of a call that holds credits: there are no credits.
 - A caller's own deadline over HTTP: a request cannot name one yet; row 41 uses the route's.

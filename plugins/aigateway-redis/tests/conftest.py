@@ -13,8 +13,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -102,6 +103,16 @@ def server(stopped_server: Server) -> Server:
     return stopped_server
 
 
+@pytest.fixture(scope="module")
+def redis_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
+    """Give a client of a Redis that a module's tests share."""
+    server = Server(executable(), tmp_path_factory.mktemp("redis"))
+    server.start()
+    with server.client() as client:
+        yield client
+    server.kill()
+
+
 def settings(url: str, **more: Any) -> dict[str, Any]:
     """Configure a gateway that answers by itself and shares through a Redis."""
     tables = {"providers": {"echo": {}}, "routes": {"smart": {"targets": ["echo/echo"]}}}
@@ -130,6 +141,17 @@ async def until(condition: Callable[[], object], seconds: float = START) -> floa
 @pytest.fixture(name="until")
 def until_(anyio_backend: object) -> Any:
     return until
+
+
+@pytest.fixture
+def storm() -> Callable[..., Any]:
+    """Let processes ask as fast as they can against one limit."""
+    spec = spec_from_file_location("storm", Path(__file__).parent / "storm.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return cast("Callable[..., Any]", module.storm)
 
 
 class Worker:

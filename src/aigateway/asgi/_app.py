@@ -13,10 +13,11 @@ from starlette.datastructures import Headers
 from starlette.routing import Route, Router
 
 from ..callers import require
+from ..config import ServerSettings
 from ..errors import ConfigurationError, GatewayError, RequestError, Unauthenticated
 from ..gateway import Gateway
-from ..guards import json_line
-from ._catalogue import Models, OneModel
+from ..guards import Metrics, json_line
+from ._catalogue import Models, OneModel, Providers, Ranking
 from ._chat import Chat
 from ._completions import CreateCompletion
 from ._cors import Cors
@@ -28,7 +29,7 @@ from ._incoming import ASGIApp, ClientGone, Envelope, Incoming, Receive, Scope, 
 from ._made import Embed, MakeImage
 from ._messages import CountTokens, CreateMessage
 from ._openapi import describe
-from ._operator import ClearRests, CurrentKey, Keys, ReloadKeys
+from ._operator import ClearRests, CurrentKey, Keys, MetricsPage, ReloadKeys
 from ._pages import Asset, Docs, OpenAPI, Redoc
 from ._responses import CreateResponse
 from ._running import Running, ShuttingDown
@@ -40,7 +41,7 @@ __all__ = ["ROUTES", "App", "create_app"]
 access_log = logging.getLogger("aigateway.access")
 server_log = logging.getLogger("aigateway.server")
 Endpoint = Callable[[Incoming], Awaitable[None]]
-Access = Literal["public", "caller", "chat", "admin", "docs", "root"]
+Access = Literal["public", "caller", "chat", "admin", "catalogue", "docs", "root"]
 # What a route may ask of a caller: any valid key, or one with a scope.
 SCOPED = frozenset({"chat", "admin"})
 
@@ -54,9 +55,9 @@ class Entry(NamedTuple):
     access: Access
 
 
-# Every route there is; the paths under /v1 are served without it too, and under /openai/v1, which is what
-# Groq's clients add to their base URL. `root` is for who sends the root secret,
-# `docs` is public with `server.debug`, else the operators'.
+# Every route there is; the paths under /v1 are served without it too, and under /openai/v1, which Groq's clients add to
+# their base URL. `root` is for who sends the root secret, `docs` is public with `server.debug`, else the operators';
+# `catalogue` is public with `server.public_catalogue`, else any caller's.
 ROUTES: Sequence[Entry] = (
     Entry("POST", "/v1/chat/completions", Chat, "chat"),
     Entry("POST", "/v1/completions", CreateCompletion, "chat"),
@@ -71,12 +72,15 @@ ROUTES: Sequence[Entry] = (
     Entry("POST", "/v1/inference/stream", CompleteStreamed, "chat"),
     Entry("POST", "/chat", ChatForm, "chat"),
     Entry("POST", "/chat/json", ChatJSON, "chat"),
-    Entry("GET HEAD", "/v1/models", Models, "caller"),
-    Entry("GET HEAD", "/v1/models/{id:path}", OneModel, "caller"),
+    Entry("GET HEAD", "/v1/models", Models, "catalogue"),
+    Entry("GET HEAD", "/v1/models/{id:path}", OneModel, "catalogue"),
+    Entry("GET HEAD", "/models/providers", Providers, "catalogue"),
+    Entry("GET HEAD", "/ranking/models", Ranking, "catalogue"),
     Entry("GET HEAD", "/", Welcome, "public"),
     Entry("GET HEAD", "/ping", Ping, "public"),
     Entry("GET HEAD", "/health", Health, "public"),
     Entry("GET HEAD", "/health/detailed", Detailed, "admin"),
+    Entry("GET", "/metrics", MetricsPage, "admin"),
     Entry("GET", "/current-key", CurrentKey, "root"),
     Entry("GET", "/admin/keys", Keys, "admin"),
     Entry("POST", "/admin/keys/reload", ReloadKeys, "admin"),
@@ -121,6 +125,7 @@ class App:
         self._router = Router(table, redirect_slashes=False, default=_not_found, lifespan=self._lifespan)
         self._running = Running(gateway.settings.server.write_timeout)
         self._log = gateway.settings.server.log_requests
+        self._metrics = next((guard for guard in gateway.parts.guards if isinstance(guard, Metrics)), None)
         origins = gateway.settings.server.cors
         self._entry: ASGIApp = Cors(self._http, origins, self._preflight) if origins else self._http
 
@@ -165,6 +170,8 @@ class App:
             await request.last_words(ShuttingDown())  # by the server, as a rule: it has waited long enough
             raise
         finally:
+            if self._metrics is not None:
+                self._metrics.http(request.status)
             if self._log and access_log.isEnabledFor(logging.INFO):
                 access_log.info("%s", _line(request))
 
@@ -193,13 +200,15 @@ class App:
 class Admitted:
     """An endpoint behind its access rule and its methods."""
 
-    def __init__(self, entry: Entry, endpoint: Endpoint, door: Door, *, debug: bool) -> None:
+    def __init__(self, entry: Entry, endpoint: Endpoint, door: Door, server: ServerSettings) -> None:
         self._endpoint = endpoint
         self._envelope: Envelope | None = getattr(endpoint, "envelope", None)
         self._methods = frozenset(entry.methods.split())
         self._access: Access = entry.access
         if entry.access == "docs":
-            self._access = "public" if debug else "admin"
+            self._access = "public" if server.debug else "admin"
+        if entry.access == "catalogue" and not server.public_catalogue:
+            self._access = "caller"
         self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -211,6 +220,8 @@ class Admitted:
             request.caller = await self._door.caller(request)
             if self._access in SCOPED:
                 require(request.caller, self._access)
+        elif self._access == "catalogue" and self._door.is_named(request):  # who may see less is shown less
+            request.caller = await self._door.caller(request)
         if scope["method"] not in self._methods:
             allowed = ", ".join(sorted(self._methods))
             error = RequestError(
@@ -224,7 +235,7 @@ class Admitted:
 def _routes(entry: Entry, inside: Inside, door: Door) -> list[Route]:
     if entry.access not in get_args(Access):
         raise ConfigurationError(f"the route {entry.path} has no access rule; give it {', '.join(get_args(Access))}")
-    app = Admitted(entry, entry.endpoint(inside), door, debug=inside.gateway.settings.server.debug)
+    app = Admitted(entry, entry.endpoint(inside), door, inside.gateway.settings.server)
     paths = [entry.path]
     if entry.path.startswith("/v1/"):
         paths += [entry.path.removeprefix("/v1"), f"/openai{entry.path}"]

@@ -11,10 +11,11 @@ from ..secrets import Secret
 from ..types import Caller, Clock
 from ._incoming import Incoming
 
-__all__ = ["Door", "is_loopback"]
+__all__ = ["KEY_HEADERS", "Door", "is_loopback"]
 
 LOCAL = Caller("local", frozenset({"chat", "admin"}))
 FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+KEY_HEADERS = ("authorization", "x-api-key", "api-key")
 IN_URL = ("api_key=", "api-key=", "apikey=", "key=", "token=", "access_token=")
 
 
@@ -40,6 +41,10 @@ class Door:
             request.tried = Secret(key[:1024]).id
         visit = Visit(self._clock.wall(), request.address, _origin(request))
         return await self._callers.caller(key, visit)
+
+    def is_named(self, request: Incoming) -> bool:
+        """Tell whether a request names a caller. Raises Unauthenticated for several keys, and one in the URL."""
+        return bool(self._callers and _key(request))
 
     def _address(self, request: Incoming) -> str:
         """Give the client's address, as far as our own proxies tell it."""

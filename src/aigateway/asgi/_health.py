@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from math import inf
 from typing import Any
@@ -12,9 +13,11 @@ import anyio.to_thread
 from pydantic_core import to_json
 
 from .. import __version__
-from ..errors import Kind, ProviderError
+from ..errors import Kind, ProviderError, RequestError
 from ..gateway import Gateway
+from ..guards import limits_of
 from ..plugins import Plugin
+from ._door import KEY_HEADERS, Door
 from ._incoming import Incoming
 from ._who import Inside
 
@@ -32,9 +35,14 @@ class Health:
 
     def __init__(self, inside: Inside) -> None:
         self._gateway = inside.gateway
+        self._door = Door(inside.who.callers, inside.gateway.clock, proxies=inside.gateway.settings.callers.proxies)
 
     async def __call__(self, request: Incoming) -> None:
-        """Say healthy, or degraded while a provider's last calls failed."""
+        """Say healthy, or degraded while a provider's last calls failed; who sends a key sees its limits."""
+        if any(name in request.headers for name in KEY_HEADERS):
+            with suppress(RequestError):  # it is public all the same
+                request.caller = await self._door.caller(request)
+                request.beside = limits_of(self._gateway.parts.guards, request.caller, request.address)
         await request.answer(to_json(summary(self._gateway)), headers=FRESH)
 
 

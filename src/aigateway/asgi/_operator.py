@@ -7,11 +7,12 @@ from urllib.parse import parse_qs
 from pydantic_core import to_json
 
 from ..errors import Forbidden, RequestError
+from ..guards import CONTENT_TYPE, Metrics
 from ..secrets import Secret
 from ._incoming import Incoming
 from ._who import Inside
 
-__all__ = ["ClearRests", "CurrentKey", "Keys", "ReloadKeys"]
+__all__ = ["ClearRests", "CurrentKey", "Keys", "MetricsPage", "ReloadKeys"]
 
 
 class CurrentKey:
@@ -80,3 +81,20 @@ class ClearRests:
             raise RequestError(f"there is no provider {unknown.pop()[:64]!r}.", status=404, param="provider")
         cleared = sum(self._gateway.memory.rests.clear_all(provider) for provider in providers)
         await request.answer(to_json({"cleared": cleared}))
+
+
+class MetricsPage:
+    """Answer GET /metrics: what Prometheus reads."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._gateway = inside.gateway
+
+    async def __call__(self, request: Incoming) -> None:
+        """Write all figures, those of other workers included."""
+        found = next((guard for guard in self._gateway.parts.guards if isinstance(guard, Metrics)), None)
+        if found is None:
+            raise RequestError(
+                'nothing is measured here. Add [[guards]] use = "metrics", or serve with prometheus-client installed.',
+                status=404,
+            )
+        await request.answer(found.page(), headers={"cache-control": "no-store"}, kind=CONTENT_TYPE.encode())

@@ -34,7 +34,7 @@ from ..errors import ConfigurationError, GatewayError, Refusal
 from ..gateway import Gateway
 from ..parts import offered
 from ..secrets import Secret, place, root
-from ..types import Caller, Clock
+from ..types import Caller, Clock, Limits
 
 __all__ = ["Inside", "RemoteTokens", "Seen", "Who", "file_store", "weekly_keys"]
 
@@ -214,7 +214,9 @@ def _granted(key: CallerKey, index: int, settings: Settings) -> Grant:
 def _grant(key: CallerKey) -> Grant:
     if unknown := [domain for domain in key.domains if not domain_of(domain)]:
         raise ConfigurationError(f"{unknown[0][:64]!r} is no domain (example.com is).")
-    caller = Caller(key.name, frozenset[str](key.scopes), key=key.secret.id, tenant=key.name, models=tuple(key.models))
+    own = key.requests_per_minute, key.tokens_per_minute
+    limits = Limits(*own) if any(own) else None
+    caller = Caller(key.name, frozenset[str](key.scopes), key.secret.id, key.name, tuple(key.models), limits)
     return Grant(
         caller,
         key.starts.timestamp() if key.starts else -inf,

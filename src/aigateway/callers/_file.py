@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from ..errors import ConfigurationError, RequestError
 from ..secrets import Secret
 from ..state import Document
-from ..types import Caller
+from ..types import Caller, Limits
 from ._grants import Grant, domain_of, networks
 from ._stored import Peppers, new_key
 
@@ -84,7 +84,7 @@ class FileStore:
     def new(
         self, name: str, *, at: float, environment: str = "live", ends: float | None = None, **allows: Any
     ) -> Secret:
-        """Make a key and give it, once. `allows` are lists: scopes, models, networks, domains."""
+        """Make a key and give it, once. `allows` are lists: scopes, models, networks, domains; and `limits`."""
         key = new_key(environment)
         entry = _entry(name, key, self._peppers, at=at, ends=ends, **allows)
 
@@ -103,7 +103,7 @@ class FileStore:
         def turn(entries: list[Entry]) -> None:
             old = _find(entries, name, at)
             key = new_key(old["environment"])
-            allows = {what: old[what] for what in LISTS}
+            allows = {what: old[what] for what in LISTS} | {"limits": _limits(old)}
             entries.append(_entry(old["name"], key, self._peppers, at=at, ends=old["ends"], **allows))
             for entry in entries[:-1]:  # those of earlier rotations, too
                 if entry["name"] == old["name"] and _lives(entry, at):
@@ -204,6 +204,8 @@ def _entry(name: str, key: Secret, peppers: Peppers, *, at: float, ends: float |
         "ends": ends,
         **{what: list(allows.get(what) or ()) for what in LISTS},
     }
+    if allows.get("limits"):
+        entry["limits"] = dict(zip(Limits._fields, allows["limits"], strict=True))
     _grant(entry)  # what is wrong with it is said now
     return entry
 
@@ -212,10 +214,21 @@ def _grant(entry: Entry) -> Grant:
     if not all(isinstance(entry[what], list) for what in LISTS):
         raise TypeError
     scopes = frozenset(entry["scopes"] or ["chat"])
-    caller = Caller(entry["name"], scopes, entry["key"], entry["name"], tuple(entry["models"]))
+    caller = Caller(entry["name"], scopes, entry["key"], entry["name"], tuple(entry["models"]), _limits(entry))
     ends = inf if entry["ends"] is None else float(entry["ends"])
     domains = tuple(domain_of(domain) for domain in entry["domains"])
     return Grant(caller, ends=ends, networks=networks(entry["networks"]), domains=domains)
+
+
+def _limits(entry: Entry) -> Limits | None:
+    """Give what a key may ask per minute, where its entry says so; older ones never do."""
+    said = entry.get("limits")
+    if said is None:
+        return None
+    limits = Limits(**said)
+    if not all(type(value) is int and value >= 0 for value in limits):
+        raise TypeError
+    return limits
 
 
 def _lives(entry: Entry, at: float) -> bool:

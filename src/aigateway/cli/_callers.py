@@ -17,6 +17,7 @@ from ..config import Settings, load
 from ..errors import ConfigurationError, RequestError
 from ..parts import read_elsewhere
 from ..plugins import Registry
+from ..types import Limits
 from ._logging import hide
 from ._options import AsJSON, Config
 
@@ -36,17 +37,20 @@ def new(
     network: Annotated[Words, typer.Option("--network", help="An address or range it may come from.")] = None,
     domain: Annotated[Words, typer.Option("--domain", help="A site whose pages may use it.")] = None,
     days: Annotated[float | None, typer.Option("--days", min=0, help="For how long it is valid.")] = None,
+    requests: Annotated[int, typer.Option("--requests-per-minute", min=0, help="Its own limit; 0: everybody's.")] = 0,
+    tokens: Annotated[int, typer.Option("--tokens-per-minute", min=0, help="Likewise.")] = 0,
     environment: Annotated[str, typer.Option("--environment", help="live, test, staging or dev.")] = "live",
 ) -> None:
     """Make a key and print it, once."""
     if environment not in ENVIRONMENTS:
         raise RequestError(f"--environment must be one of {', '.join(ENVIRONMENTS)}.")
     allows = {"scopes": scope, "models": model, "networks": network, "domains": domain}
+    limits = Limits(requests, tokens) if requests or tokens else None
     if unknown := set(scope or ()) - {"chat", "admin"}:
         raise RequestError(f"there is no scope {unknown.pop()!r}. Scopes: chat, admin.")
     at = time.time()
     ends = None if days is None else at + _bounded(days, "--days", 36_525) * 86_400
-    key = _store(_settings(config)).new(name, at=at, environment=environment, ends=ends, **allows)
+    key = _store(_settings(config)).new(name, at=at, environment=environment, ends=ends, limits=limits, **allows)
     typer.echo(key.reveal())
     typer.echo(f"This is the key of {name!r}. It is not shown again.", err=True)
 

@@ -29,6 +29,8 @@ class CallerKey(Table):
     domains: list[str] = []
     starts: Moment | None = None
     expires: Moment | None = None
+    requests_per_minute: Annotated[int, Field(ge=0)] = 0
+    tokens_per_minute: Annotated[int, Field(ge=0)] = 0
 
 
 class WeeklySettings(Table):

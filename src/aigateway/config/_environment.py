@@ -63,8 +63,6 @@ def apply_environment(data: dict[str, Any], environ: Mapping[str, str]) -> list[
             _set(data, SETTINGS[name], variable, value)
         elif name in CALLERS:
             _add_caller(data, *CALLERS[name], variable)
-        elif name in LATER:
-            warnings.append(f"{variable} is set, but this version does nothing with it yet ({LATER[name]}).")
         elif name not in READ_ELSEWHERE:
             raise _unknown(variable)
     if environ.get("REDIS_URL"):
@@ -118,6 +116,10 @@ SETTINGS: Mapping[str, Setting] = {
     "DEFAULT_MODEL": (("default_model",), _text, "a model or route"),
     "MAX_TOKENS": (("limits", "max_tokens"), int, "a number of tokens"),
     "PLUGINS": (("plugins",), _names, "plug-in names, comma-separated"),
+    "MAX_CONTEXT_LENGTH": (("limits", "max_context_length"), int, "a number of tokens"),
+    "RATE_LIMIT_REQUESTS": (("guards", "rate_limit", "requests_per_minute"), int, "a number of requests per minute"),
+    "RATE_LIMIT_BURST": (("guards", "rate_limit", "burst"), int, "a number of requests at once"),
+    "LOG_RESPONSES": (("guards", "log", "responses"), _flag, "true or false"),
     "CALLERS": (("callers", "store"), _text, "a place for client keys, such as file:callers.json"),
 }
 # Secrets others are derived from, or tokens signed with; they count without a configuration file only.
@@ -130,12 +132,6 @@ CALLERS = {"GATEWAY_API_KEY": ("gateway", ["chat"]), "ADMIN_API_KEY": ("operator
 # What Kubernetes gives every container beside a service named ai-gateway.
 OF_KUBERNETES = re.compile(r"SERVICE_(HOST|PORT)|PORT_\d+_|PORT=tcp://")
 READ_ELSEWHERE = {"CONFIG", "LOG_LEVEL", *(variable for _, variable, _ in VENDORS)}
-LATER = {
-    "RATE_LIMIT_REQUESTS": "rate limits are not built yet",
-    "RATE_LIMIT_BURST": "rate limits are not built yet",
-    "MAX_CONTEXT_LENGTH": "the context cap is not built yet",
-    "LOG_RESPONSES": "the response log is not built yet",
-}
 
 
 def _set(data: dict[str, Any], setting: Setting, variable: str, value: str) -> None:
@@ -144,12 +140,29 @@ def _set(data: dict[str, Any], setting: Setting, variable: str, value: str) -> N
         parsed = read(value)
     except (ValueError, KeyError):
         raise ConfigurationError(f"the environment variable {variable} must be {what}, not {value[:40]!r}.") from None
+    if path[0] == "guards":
+        table = _guard(data, path[1])
+        if table is not None:
+            table[path[2]] = parsed
+        return
     for part in path[:-1]:
         inner = data.setdefault(part, {})
         if not isinstance(inner, dict):
             return  # the file is wrong there, and will be told so
         data = inner
     data[path[-1]] = parsed
+
+
+def _guard(data: dict[str, Any], use: str) -> dict[str, Any] | None:
+    """Find the table of a guard that is not for something special, else put one before the others."""
+    tables = data.setdefault("guards", [])
+    if not isinstance(tables, list):
+        return None  # the file is wrong there, and will be told so
+    for table in tables:
+        if isinstance(table, dict) and table.get("use") == use and table.get("per", "caller") == "caller":
+            return table
+    tables.insert(0, {"use": use})
+    return tables[0]  # type: ignore[no-any-return]  # it has just been put there
 
 
 def _add_caller(data: dict[str, Any], name: str, scopes: list[str], variable: str) -> None:
@@ -163,7 +176,7 @@ def _add_caller(data: dict[str, Any], name: str, scopes: list[str], variable: st
 
 
 def _unknown(variable: str) -> ConfigurationError:
-    known = [PREFIX + name for name in (*SETTINGS, *CALLERS, *LATER, *READ_ELSEWHERE)]
+    known = [PREFIX + name for name in (*SETTINGS, *CALLERS, *READ_ELSEWHERE)]
     near = get_close_matches(variable, known, 1, 0.6)
     hint = f"Did you mean {near[0]}?" if near else "See .env.example for the names there are."
     return ConfigurationError(f"the environment variable {variable} is not a setting. {hint}")

@@ -18,7 +18,7 @@ from ._origin import Context
 from ._problems import explain, parse_toml
 from ._settings import FROM_ENVIRONMENT, GuardSettings, Settings
 
-__all__ = ["FILE_NAME", "as_sandbox", "find_file", "load", "parse", "read_dotenv", "with_guard", "with_workers"]
+__all__ = ["FILE_NAME", "as_sandbox", "find_file", "load", "parse", "read_dotenv", "with_guards", "with_workers"]
 
 FILE_NAME = "aigateway.toml"
 Source = str | Path | Mapping[str, Any] | None
@@ -59,11 +59,11 @@ def as_sandbox(settings: Settings) -> Settings:
     return settings.described(replace(settings.context, origin="the sandbox"), settings.warnings, sandbox=True)
 
 
-def with_guard(settings: Settings, name: str) -> Settings:
-    """Add a guard with its defaults, unless it is configured."""
-    if any(guard.use == name for guard in settings.guards):
-        return settings
-    return settings.model_copy(update={"guards": [*settings.guards, GuardSettings(use=name)]})
+def with_guards(settings: Settings, *names: str) -> Settings:
+    """Put guards with their defaults before those that are configured, unless they are."""
+    there = {guard.use for guard in settings.guards}
+    missing = [GuardSettings(use=name) for name in names if name not in there]
+    return settings.model_copy(update={"guards": [*missing, *settings.guards]})
 
 
 def with_workers(settings: Settings, workers: int | None) -> Settings:

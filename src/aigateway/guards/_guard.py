@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
 from ..state import Mirror
-from ..types import Call, Clock, Outcome
+from ..types import Call, Clock, Outcome, Usage
 
 __all__ = ["Guard", "GuardOptions"]
 
@@ -20,6 +20,7 @@ class GuardOptions:
     `name` is what `use` says, `settings` its table over the record's defaults. `clock` and `random`
     are the gateway's; nothing else tells time. `shared` is the place shared between processes,
     where there is one; `workers` how many processes serve beside each other, this one included.
+    `estimate` guesses what a call will use, at the target it is tried at first.
     """
 
     name: str
@@ -28,6 +29,7 @@ class GuardOptions:
     settings: Mapping[str, Any] = field(default_factory=dict)
     shared: Mirror | None = None
     workers: int = 1
+    estimate: Callable[[Call], Usage] = lambda call: Usage()
 
 
 class Guard(Protocol):

@@ -1,5 +1,5 @@
 """From a call to the candidates it is tried at, for a real call and for a dry run alike."""
 
-from ._plan import Plan, check_cap
+from ._plan import Plan
 
-__all__ = ["Plan", "check_cap"]
+__all__ = ["Plan"]

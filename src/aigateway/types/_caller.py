@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-__all__ = ["ANYONE", "IN_PROCESS", "Caller"]
+__all__ = ["ANYONE", "IN_PROCESS", "Caller", "Limits"]
+
+
+class Limits(NamedTuple):
+    """Say how much a caller may ask in any minute; 0 where nothing is said of it."""
+
+    requests: int = 0
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +21,7 @@ class Caller:
 
     `name` is safe to log; `key` is the masked key it came with. `tenant` separates what callers
     must never share (caches, limits). `models` are the names it may ask for and the targets it may
-    reach, with a `*` at the end at most; none means all.
+    reach, with a `*` at the end at most; none means all. `limits` count instead of those for everybody.
     """
 
     name: str
@@ -21,6 +29,7 @@ class Caller:
     key: str = ""
     tenant: str = ""
     models: tuple[str, ...] = ()
+    limits: Limits | None = None
 
     @property
     def is_admin(self) -> bool:

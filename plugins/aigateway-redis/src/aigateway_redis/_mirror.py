@@ -8,8 +8,10 @@ from threading import Lock, Thread
 
 from aigateway.state import Rests
 
+from ._limits import RedisLimits
 from ._place import Place
 from ._sharing import Sharing
+from ._shelf import RedisShelf
 
 __all__ = ["RedisMirror"]
 
@@ -23,11 +25,20 @@ class RedisMirror:
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        self._limits: RedisLimits | None = None
+        self.shelf = RedisShelf(place)
         self._process = os.getpid()
         self._lock = Lock()
         self._sharing: Sharing | None = None
         self._thread: Thread | None = None
         self._inherited: list[Sharing | None] = []
+
+    @property
+    def limits(self) -> RedisLimits:
+        """Give limits that all processes share; who never asks for it has no connection for it."""
+        if self._limits is None:
+            self._limits = RedisLimits(self._place)
+        return self._limits
 
     def start(self, rests: Rests) -> None:
         """Begin sharing, unless that has begun; again after `close`, and in a process that was forked."""
@@ -41,7 +52,7 @@ class RedisMirror:
                     LOG.warning("What rests is not shared: %s", error)
 
     def _begin(self, rests: Rests) -> None:
-        sharing = Sharing(self._place, rests)
+        sharing = Sharing(self._place, rests, self._limits)
         thread = Thread(target=sharing.run, name="aigateway-redis", daemon=True)
         try:
             thread.start()
@@ -52,6 +63,7 @@ class RedisMirror:
 
     def close(self) -> None:
         """Say the last changes and stop, within a second; what does not end by then ends by itself."""
+        self.shelf.close()
         with self._lock:
             sharing, thread = self._sharing, self._thread
             self._sharing = self._thread = None
@@ -72,4 +84,6 @@ class RedisMirror:
         """
         self._inherited.append(self._sharing)
         self._process, self._lock = os.getpid(), Lock()
+        if self._limits is not None:
+            self._limits.forget()
         self._sharing = self._thread = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -38,6 +39,10 @@ class Place:
     key: str  # of the hash and of the channel: pub/sub does not know databases
     kind: type[AbstractConnection]
     options: Mapping[str, Any] = field(repr=False)
+
+    def limit(self, identity: bytes) -> str:
+        """Name the key of an identity; what it is called is in nobody's clear text."""
+        return f"{self.key.removesuffix(':rests:1')}:limit:1:{blake2b(identity, digest_size=16).hexdigest()}"
 
     def connection(self) -> AbstractConnection:
         """Make a connection that is not open yet; it repeats nothing by itself."""

@@ -11,13 +11,16 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from aigateway.state import Change, Name, Rests
 
 from ._codec import Said, can_be_said, dump_message, dump_name, dump_said, load_message, load_said
+from ._limits import RedisLimits
 from ._link import Link
 from ._place import Place
 from ._scripts import FIELDS
@@ -47,15 +50,17 @@ Level = Literal["", "unkept", "away"]
 class Sharing:
     """Tell others what happened here, and the gateway what happened elsewhere, until stopped."""
 
-    def __init__(self, place: Place, rests: Rests) -> None:
+    def __init__(self, place: Place, rests: Rests, limits: RedisLimits | None = None) -> None:
         self.fault = f"Redis at {place.name}: it was not reached yet"
         self._level: Level = ""
         self._place = place
         self._rests = rests
+        self._limits = limits
         self._process = f"{os.getpid():x}-{secrets.token_hex(8)}"
         self._random = Random(self._process)  # noqa: S311  # jitter, not cryptography
         self._table = Table()
         self._inbox: deque[tuple[float, Change]] = deque(maxlen=WAITING)
+        self._limits_noted = False
         self._dropped = 0
         self._woken = False
         self._probes: dict[Name, tuple[float, Change]] = {}  # the last claim or release of each, not said yet
@@ -79,6 +84,8 @@ class Sharing:
             self._rests.tell = None
         self._call(self._stopping.set)
         self._call(self._wake.set)
+        if self._limits is not None:
+            self._limits.wake()
 
     def abandon(self) -> None:
         """Give back what a thread that could not be started would have used."""
@@ -98,8 +105,8 @@ class Sharing:
             self._loop.close()
 
     async def _main(self) -> None:
-        work = asyncio.ensure_future(self._stay_linked())
-        stopping = asyncio.ensure_future(self._stopping.wait())
+        work: asyncio.Future[Any] = asyncio.gather(self._stay_linked(), self._stay_leasing())
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait({work}, timeout=LAST_WORD)
         stopping.cancel()
@@ -119,6 +126,23 @@ class Sharing:
             failures = 0 if time.monotonic() - began > LONGEST else failures + 1
             pause = min(LONGEST, FIRST * 2.0 ** min(failures, 8)) * self._random.uniform(0.5, 1.0)
             await _within(pause, self._stopping)
+
+    async def _stay_leasing(self) -> None:
+        """Lease for limits for as long as Redis is there; what is wrong with it is said once."""
+        while self._limits is not None and not self._stopping.is_set():
+            try:
+                await self._limits.serve(self._stopping)
+            except (RedisError, ValueError) as error:
+                if not isinstance(error, RedisConnectionError | RedisTimeoutError):  # those are said already
+                    self._note_limits(self._place.shown(error))
+            except Exception as error:  # whatever a wrong server may cause
+                LOG.debug("Redis at %s: limits are not shared (%s)", self._place.name, self._place.shown(error))
+            await _within(LONGEST * self._random.uniform(0.25, 0.5), self._stopping)
+
+    def _note_limits(self, reason: str) -> None:
+        if not self._limits_noted:
+            self._limits_noted = True
+            LOG.warning("Redis at %s: limits are not shared, each process has its part (%s)", self._place.name, reason)
 
     async def _converse(self, link: Link) -> None:
         """Say and hear until the connection ends, or we do."""

@@ -1,0 +1,253 @@
+"""Limits over HTTP: what clients read of them, whom they count, and a house that is full."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+
+from aigateway import Gateway
+from aigateway.asgi import create_app
+from aigateway.cli._server import Server
+from aigateway.plugins import ProviderRecord, Registry, hookimpl
+from aigateway.providers import Options
+from aigateway.types import ChatRequest, Chunk, ModelInfo, Reply, Target, Usage
+
+Serve = Callable[..., AbstractContextManager[httpx2.Client]]
+
+CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}]}
+EDITOR, BATCH = "canary-editor-1234567890", "canary-batch-1234567890"
+KEYS = {
+    "keys": [
+        {"name": "editor", "secret": EDITOR, "allow_literal": True},
+        {"name": "batch", "secret": BATCH, "allow_literal": True, "requests_per_minute": 5000},
+    ]
+}
+TEN = {"use": "rate_limit", "requests_per_minute": 10, "burst": 2}
+REMAINING = "x-ratelimit-remaining-requests"
+
+
+def ask(client: httpx2.Client, key: str = EDITOR, **more: Any) -> httpx2.Response:
+    headers = {"authorization": f"Bearer {key}", **more.pop("headers", {})}
+    options = {"timeout": more.pop("timeout")} if "timeout" in more else {}
+    return client.post("/v1/chat/completions", json={**CHAT, **more}, headers=headers, **options)
+
+
+def test_limits_are_told_with_every_answer(serve: Serve) -> None:
+    """With whole ones, streams, errors and refusals alike; other keys have their own."""
+    with serve(callers=KEYS, guards=[{**TEN, "burst": 4}]) as client:
+        whole, stream = ask(client), ask(client, stream=True)
+        failed, last, refused = ask(client, model="echo/fail"), ask(client), ask(client)
+        other = ask(client, BATCH)
+
+    assert [200, 200] == [whole.status_code, stream.status_code]
+    assert ["3", "2", "0", "0"] == [reply.headers[REMAINING] for reply in (whole, stream, last, refused)]
+    assert "10" == refused.headers["x-ratelimit-limit-requests"]
+    assert failed.status_code in {200, 400, 404, 502, 503}
+    assert REMAINING in failed.headers or failed.status_code == 404  # no such model: refused before anything counts
+    assert 429 == refused.status_code
+    error = refused.json()["error"]
+    assert ("requests", "rate_limit_exceeded", None) == (error["type"], error["code"], error["param"])
+    waits = int(refused.headers["retry-after"]), int(refused.headers["retry-after-ms"])
+    assert 1 <= waits[0] <= 10
+    assert waits[0] * 1000 - 1000 < waits[1] <= waits[0] * 1000
+    assert refused.headers["x-ratelimit-reset-requests"].endswith("s")
+    assert "5000" == other.headers["x-ratelimit-limit-requests"]
+
+
+def test_health_tells_limits_to_who_sends_a_key(serve: Serve) -> None:
+    """Without counting; a wrong key or none hears nothing of limits, and is answered all the same."""
+    with serve(callers=KEYS, guards=[TEN]) as client:
+        ask(client)
+        told = [client.get("/health", headers={"x-api-key": EDITOR}).headers[REMAINING] for _ in range(5)]
+        silent = [client.get("/health"), client.get("/health", headers={"x-api-key": "canary-wrong"})]
+
+    assert ["1"] * 5 == told
+    assert [(200, False)] * 2 == [(reply.status_code, REMAINING in reply.headers) for reply in silent]
+
+
+SPOOFED = [
+    {"x-forwarded-for": "198.51.100.7"},
+    {"x-forwarded-for": "10.0.0.1, 10.0.0.2"},
+    {"x-real-ip": "198.51.100.7"},
+    {"forwarded": "for=198.51.100.7;proto=https"},
+    {"x-client-ip": "198.51.100.7", "cf-connecting-ip": "198.51.100.7", "true-client-ip": "198.51.100.7"},
+    {"x-forwarded-for": "127.0.0.1"},
+]
+
+
+def test_row_62_spoofed_addresses_fool_no_limit(serve: Serve) -> None:
+    """Whatever address a header names, the connection's is limited."""
+    with serve(callers=KEYS, guards=[{**TEN, "per": "address", "burst": 1}]) as client:
+        replies = [ask(client, headers=headers) for headers in ({}, *SPOOFED)]
+
+    assert [200] + [429] * len(SPOOFED) == [reply.status_code for reply in replies]
+
+
+def test_row_62_spoofed_addresses_fool_no_allow_list(serve: Serve) -> None:
+    """A key for one network is not let in from here because a header says so."""
+    key = {"name": "far", "secret": EDITOR, "allow_literal": True, "networks": ["198.51.100.0/24", "10.0.0.0/8"]}
+    with serve(callers={"keys": [key]}) as client:
+        replies = [ask(client, headers=headers) for headers in SPOOFED]
+
+    assert {403} == {reply.status_code for reply in replies}
+
+
+def test_row_62_serve_believes_no_forwarding_header() -> None:
+    """uvicorn by itself takes the word of whoever connects from this machine."""
+    gateway = Gateway.from_config({"providers": {"echo": {}}})
+    server = Server(create_app(gateway), gateway.settings)
+
+    assert not server.config.proxy_headers
+
+
+def test_row_62_behind_a_proxy_only_its_own_word_counts(serve: Serve) -> None:
+    """What the client wrote before it is not believed; what the proxy wrote tells clients apart."""
+    guards = [{**TEN, "per": "address", "burst": 1}]
+    with serve(callers={**KEYS, "proxies": 1}, guards=guards) as client:
+        forwarded = ["192.0.2.1", "203.0.113.9, 192.0.2.1", "8.8.8.8, 1.1.1.1,192.0.2.1", "192.0.2.2"]
+        replies = [ask(client, headers={"x-forwarded-for": value}) for value in forwarded]
+
+    assert [200, 429, 429, 200] == [reply.status_code for reply in replies]
+
+
+class Patient:
+    """A provider in this process that answers when it is told to."""
+
+    operations = frozenset({"chat"})
+
+    def __init__(self, options: Options) -> None:
+        self.name = options.name
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (ModelInfo("patient", self.name),)
+
+    async def answer(self, request: ChatRequest, target: Target) -> Any:
+        if request.stream:
+            return said()
+        while not RELEASED.is_set():
+            await anyio.sleep(0.3)
+        return Reply(WHOLE, Usage(1, 1))
+
+
+WHOLE = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "late"}, "finish_reason": "stop"}]}
+RELEASED = threading.Event()
+
+
+async def said() -> AsyncIterator[Chunk]:
+    yield Chunk({"choices": [{"index": 0, "delta": {"content": "late"}, "finish_reason": None}]})
+    while not RELEASED.is_set():
+        await anyio.sleep(0.02)
+    yield Chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+
+
+class Plugin:
+    @hookimpl
+    def aigateway_providers(self) -> Iterator[ProviderRecord]:
+        yield ProviderRecord("patient", Patient, needs_key=False)
+
+
+@pytest.fixture
+def patient() -> Iterator[Registry]:
+    """Give a plug-in whose answers wait until RELEASED is set."""
+    RELEASED.clear()
+    registry = Registry()
+    registry.register(Plugin(), "patient")
+    yield registry
+    RELEASED.set()
+
+
+PATIENT: dict[str, Any] = {
+    "default_model": "smart",
+    "providers": {"patient": {}},
+    "routes": {"smart": {"targets": ["patient/patient"]}},
+}
+
+
+@pytest.mark.anyio
+async def test_row_40_a_full_house(patient: Registry) -> None:
+    """1,000 calls at once and room for 256: the others are told at once to come back, those inside are served."""
+    app = create_app(Gateway.from_config({**PATIENT, "guards": [{"use": "concurrency"}]}, registry=patient))
+    replies: list[httpx2.Response] = []
+    transport = httpx2.ASGITransport(app, client=("testclient", 1))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as client:
+
+        async def ask_once() -> None:
+            replies.append(await client.post("/v1/chat/completions", json=CHAT))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(1000):
+                tasks.start_soon(ask_once)
+            with anyio.fail_after(60):
+                while len(replies) < 1000 - 256:
+                    await anyio.sleep(0.01)
+            took = []
+            for _ in range(20):
+                began = time.monotonic()
+                refused = await client.post("/v1/chat/completions", json=CHAT)
+                took.append(time.monotonic() - began)
+            assert {503} == {reply.status_code for reply in replies}
+            RELEASED.set()
+
+    assert (256, 744) == tuple(sum(reply.status_code == status for reply in replies) for status in (200, 503))
+    assert ("1", "overloaded") == (refused.headers["retry-after"], refused.json()["error"]["code"])
+    assert min(took) < 0.05
+
+
+def test_a_stream_holds_its_place_until_its_end(serve: Serve, patient: Registry) -> None:
+    """On a real socket; one that is left early gives it back, too."""
+    guards = [{"use": "concurrency", "streams": 1}]
+    body = {**CHAT, "stream": True}
+    with serve(registry=patient, **PATIENT, guards=guards) as client:
+        with client.stream("POST", "/v1/chat/completions", json=body):
+            assert 503 == ask(client, stream=True).status_code
+        end = time.monotonic() + 20
+        while True:
+            with client.stream("POST", "/v1/chat/completions", json=body) as second:
+                if second.status_code == 200:
+                    assert 503 == ask(client, stream=True).status_code
+                    RELEASED.set()
+                    assert b"[DONE]" in second.read()
+                    break
+            assert time.monotonic() < end
+        assert 200 == ask(client, stream=True).status_code
+
+
+def test_answers_are_logged_where_that_is_asked_for(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """Whole ones and streams, their beginning only, without what looks like a key."""
+    words = "tell sk-proj-abcdefghijklmnopqrstuvwxyz0123456789 " + "x" * 3000
+    body = {"messages": [{"role": "user", "content": words}]}
+    with caplog.at_level(logging.INFO, "aigateway.calls"):
+        with serve(guards=[{"use": "log", "responses": True}]) as client:
+            for stream in (False, True):
+                ask(client, stream=stream, **body)
+        with serve(guards=[{"use": "log"}]) as client:
+            ask(client, **body)
+    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "aigateway.calls"]
+
+    whole, streamed, silent = lines
+    assert whole["response"] == streamed["response"]
+    assert whole["response"].startswith("tell *** xxx")
+    assert 1900 < len(whole["response"]) <= 2000
+    assert whole["response_cut"]
+    assert "response" not in silent
+
+
+def test_the_context_is_capped(serve: Serve) -> None:
+    """What is sent and what is asked for together; the error names the cap."""
+    long = [{"role": "user", "content": "word " * 1000}]
+    with serve(limits={"max_context_length": 1000}) as client:
+        replies = [ask(client), ask(client, max_tokens=900), ask(client, max_tokens=1000), ask(client, messages=long)]
+
+    assert [200, 200, 400, 400] == [reply.status_code for reply in replies]
+    errors = [reply.json()["error"] for reply in replies[2:]]
+    assert ["max_tokens", "messages"] == [error["param"] for error in errors]
+    assert all("1000" in error["message"] and "context_length_exceeded" == error["code"] for error in errors)
