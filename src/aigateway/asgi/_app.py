@@ -55,9 +55,9 @@ class Entry(NamedTuple):
     access: Access
 
 
-# Every route there is; the paths under /v1 are served without it too. `root` is for who sends the root secret,
-# `docs` is public with `server.debug`, else the operators'; `catalogue` is public with `server.public_catalogue`, else
-# any caller's.
+# Every route there is; the paths under /v1 are served without it too, and under /openai/v1, which Groq's clients add to
+# their base URL. `root` is for who sends the root secret, `docs` is public with `server.debug`, else the operators';
+# `catalogue` is public with `server.public_catalogue`, else any caller's.
 ROUTES: Sequence[Entry] = (
     Entry("POST", "/v1/chat/completions", Chat, "chat"),
     Entry("POST", "/v1/completions", CreateCompletion, "chat"),
@@ -245,7 +245,7 @@ def _routes(entry: Entry, inside: Inside, door: Door) -> list[Route]:
     app = Admitted(entry, entry.endpoint(inside), door, inside.gateway.settings.server)
     paths = [entry.path]
     if entry.path.startswith("/v1/"):
-        paths.append(entry.path.removeprefix("/v1"))
+        paths += [entry.path.removeprefix("/v1"), f"/openai{entry.path}"]
     return [Route(path, app) for path in paths]
 
 
