@@ -227,7 +227,8 @@ async def soaked(words: argparse.Namespace, folder: Path) -> int:
     asked = sum(seen.answers.values())
     print(f"{asked} requests in {words.minutes:g} min ({asked / words.minutes / 60:.0f}/s): {dict(seen.answers)}")
     print(f"latency p50 {percentile(seen.latencies, 0.5):.3f} s, p99 {percentile(seen.latencies, 0.99):.3f} s")
-    print(f"resident: {memory[0][1]:.1f} MiB at first, {memory[-1][1]:.1f} at the end")
+    looks = ", ".join(f"{held:.1f}" for _, held in memory[:: max(1, len(memory) // 20)])
+    print(f"resident: {memory[0][1]:.1f} MiB at first, {memory[-1][1]:.1f} at the end; in between {looks}")
     print(f"slope after {warm:.0f} s of warm-up: {grown:+.2f} MiB/h, extrapolated from {memory[-1][0] - warm:.0f} s")
     print(
         f"at the end: {left} connections of clients; {files} open files at first, {after} now (upstream ones are kept)"
