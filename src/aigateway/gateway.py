@@ -96,8 +96,8 @@ class Gateway(Asking):
             LOG.addHandler(logging.NullHandler())
         self.settings = settings
         self.registry = registry or Registry(allow=settings.plugins)
-        known = before and before._lasting  # noqa: SLF001  # one of us
-        self._lasting: Lasting = lasting = known or Lasting(settings, clock or SystemClock(), seed)
+        known: Lasting | None = before and before._lasting  # noqa: SLF001  # one of us
+        self._lasting = lasting = known or Lasting(settings, clock or SystemClock(), seed)
         self.seed, self.clock, self._ids = lasting.seed, lasting.clock, lasting.ids
         self.memory, self.health, self.decisions = lasting.memory, lasting.health, lasting.decisions
         self.parts: Parts = build(settings, self.registry, lasting, Before.of(before))

@@ -45,7 +45,7 @@ class Lasting:
         self.open: dict[object, Parts] = {}
 
     def leave(self, gateway: object, parts: Parts) -> tuple[Sequence[Guard], Mirror | None, bool]:
-        """Give the guards and the mirror that no other gateway uses than this one, which closes; and if it is the last."""
+        """Give the guards and the mirror that nobody but this gateway uses, which closes; and whether it is the last."""
         self.open.pop(gateway, None)
         others = list(self.open.values())
         used = {id(part) for other in others for part in (*other.guards, other.mirror)}
