@@ -96,8 +96,8 @@ class Gateway(Asking):
             LOG.addHandler(logging.NullHandler())
         self.settings = settings
         self.registry = registry or Registry(allow=settings.plugins)
-        known: Lasting | None = before and before._lasting  # noqa: SLF001  # one of us
-        self._lasting = lasting = known or Lasting(settings, clock or SystemClock(), seed)
+        lasting = before.lasting if before is not None else Lasting(settings, clock or SystemClock(), seed)
+        self.lasting: Lasting = lasting
         self.seed, self.clock, self._ids = lasting.seed, lasting.clock, lasting.ids
         self.memory, self.health, self.decisions = lasting.memory, lasting.health, lasting.decisions
         self.parts: Parts = build(settings, self.registry, lasting, Before.of(before))
@@ -130,7 +130,7 @@ class Gateway(Asking):
 
     async def __aenter__(self) -> Self:
         self._closed = False
-        self._lasting.open[self] = self.parts
+        self.lasting.open[self] = self.parts
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -141,7 +141,7 @@ class Gateway(Asking):
         self._closed = True
         io = self._io.pop(running_loop(), None)
         self._io.clear()
-        guards, mirror, is_last = self._lasting.leave(self, self.parts)
+        guards, mirror, is_last = self.lasting.leave(self, self.parts)
         with anyio.CancelScope(shield=True):
             await self._shadows.aclose()
             if io is not None and (is_last or io.transport is not self._transport):
