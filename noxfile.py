@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -28,6 +29,7 @@ PLUGINS = sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 EXTRAS = ["encryption", "jwt", "metrics", "otel", "server", "testing"]
 # Many tests wait rather than compute: one worker more than there are cores. `-- -n 0` runs them one after the other.
 PARALLEL = ("-n", str((os.cpu_count() or 1) + 1))
+BRANCHES = 95  # percent of the core's that all tests together take
 TYPED = ["src", *(str(path.relative_to(ROOT) / "src") for path in PLUGINS), "benchmarks", "tests/typing/api.py"]
 
 
@@ -67,8 +69,16 @@ def tests(session: nox.Session) -> None:
         # The session `plugins` runs the plug-ins' own tests, against what is built of them.
         session.run("python", "-m", "pytest", *PARALLEL, *(words or (["tests"] if INSTALLED else [])))
         return
-    session.run("coverage", "run", "-m", "pytest", *words)
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, *words)
+    session.run("coverage", "combine", "-q")
     session.run("coverage", "report", "--show-missing", "--skip-covered")
+    found = Path(session.create_tmp()) / "coverage.json"
+    session.run("coverage", "json", "-q", "-o", str(found), silent=True)
+    branches = json.loads(found.read_text(encoding="utf-8"))["totals"]["percent_branches_covered"]
+    session.log(f"branches of the core: {branches:.1f} % (aim: {BRANCHES} %)")
+    if not words and branches < BRANCHES:
+        session.error("too many branches of the core are not tested")
 
 
 @nox.session(python=NEWEST)

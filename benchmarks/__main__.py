@@ -15,14 +15,14 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from . import import_time
+from . import import_time, planning
 from .child import START_SECONDS, Child, ChildError
 from .plan import FULL, QUICK, Plan
 from .profiling import profile
 from .report import Report, Row
 from .subjects import Bench, Subject, all_subjects
 
-IMPORTS = "imports"
+IMPORTS, PLANNING = "imports", "plan"
 
 
 @contextmanager
@@ -90,6 +90,9 @@ def main(arguments: list[str] | None = None) -> int:
         if not only or IMPORTS in only:
             _say("imports")
             report.imports = import_time.measure(plan.imports, bench.folder)
+    if not only or PLANNING in only:
+        _say("plans")
+        report.plans = planning.measure(plan.imports)
     print(report.text())
     _say(f"{time.monotonic() - start:.0f} s")
     if options.json:
@@ -100,7 +103,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _options(names: list[str], arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure CPU per request and per chunk.")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that everything runs")
-    parser.add_argument("--only", action="append", choices=[*names, IMPORTS], help="measure this; may be repeated")
+    parser.add_argument(
+        "--only", action="append", choices=[*names, IMPORTS, PLANNING], help="measure this; may be repeated"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample of every round")
     parser.add_argument("--profile", choices=names, help="profile this one instead")
     loads = [load.name for load in FULL.loads]

@@ -81,6 +81,7 @@ class Report:
     plan: Plan
     rows: list[Row]
     imports: list[ImportRow] = field(default_factory=list)
+    plans: dict[str, float] = field(default_factory=dict)
     load_before: float = field(default_factory=lambda: os.getloadavg()[0])
 
     def failed(self) -> bool:
@@ -92,12 +93,15 @@ class Report:
         lines = [self._where(), "", *self._section("servers (ratio: relay)", server=True)]
         lines += self._section("in-process (ratio: aiohttp)", server=False)
         lines += self._import_lines()
+        lines += [f"{'plan of 20 targets: ' + name:<{NAME_WIDTH}} {us:.1f} us" for name, us in self.plans.items()]
         return "\n".join([*lines, LEGEND])
 
     def write(self, path: Path) -> None:
         """Write everything measured, every round, as JSON."""
         data = {"where": self._machine(), "plan": asdict(self.plan), "rows": [self._record(row) for row in self.rows]}
-        path.write_text(json.dumps(data | {"imports": [asdict(row) for row in self.imports]}, indent=2) + "\n")
+        path.write_text(
+            json.dumps(data | {"imports": [asdict(row) for row in self.imports], "plans": self.plans}, indent=2) + "\n"
+        )
 
     def _section(self, title: str, *, server: bool) -> list[str]:
         rows = [row for row in self.rows if row.server is server]

@@ -32,6 +32,15 @@ kind = "{transport}"
 [[callers.keys]]
 name = "bench"
 secret = "env:BENCH_CALLER_KEY"
+
+[[guards]]
+use = "rate_limit"
+requests_per_minute = 1_000_000_000
+
+[[guards]]
+use = "concurrency"
+calls = 100_000
+streams = 100_000
 """
 
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from aigateway import Gateway as AsyncGateway
+from aigateway import RequestError
 from aigateway.blocking import Gateway
 
 SETTINGS = {"providers": {"echo": {}}, "routes": {"smart": {"targets": ["echo/echo"]}}}
@@ -47,3 +48,12 @@ async def test_a_closed_gateway_says_so() -> None:
         await gateway.chat("smart", "hi")
     with pytest.raises(RuntimeError, match="closed"):
         await gateway.chat("smart", "hi")
+
+
+def test_other_operations_without_await() -> None:
+    """The same names as with await: a provider in this process answers responses, and has no vectors or pictures."""
+    with Gateway.from_config({"providers": {"echo": {}}, "default_model": "echo/echo"}) as gateway:
+        assert "say hi" == gateway.respond("echo/echo", "say hi").text
+        for ask in (lambda: gateway.embed("echo/echo", "a"), lambda: gateway.image("echo/echo", "a")):
+            with pytest.raises(RequestError, match="has no"):
+                ask()

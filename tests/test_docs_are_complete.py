@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from pydantic import BaseModel
 
 from aigateway import errors
 from aigateway.asgi._app import ROUTES
+from aigateway.cli import run as command_line
 from aigateway.config import VENDORS, Settings
 from aigateway.config._environment import CALLERS, PREFIX, READ_ELSEWHERE, SETTINGS
 from aigateway.plugins import GuardRecord, ProviderRecord, _hookspecs
@@ -72,6 +71,8 @@ HEADINGS = {
     "Settings": "Top level",
     "ProviderSettings": "`[providers.NAME]`",
     "KeySettings": "`[providers.NAME]`",
+    "ModelSettings": '`[models."PROVIDER/ID"]`',
+    "PriceSettings": '`[models."PROVIDER/ID"]`',
     "RouteSettings": "`[routes.NAME]`",
     "HedgeSettings": "`[routes.NAME]`",
     "ShadowSettings": "`[routes.NAME]`",
@@ -134,10 +135,10 @@ def test_every_variable_is_documented() -> None:
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS, *SUBCOMMANDS])
-def test_every_option_is_documented(command: str) -> None:
+def test_every_option_is_documented(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What --help shows has a row under its command's heading."""
-    words = [sys.executable, "-m", "aigateway", *command.split(), "--help"]
-    shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert 0 == command_line([*command.split(), "--help"])
+    shown = capsys.readouterr().out
     text = page("command-line")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     heading = next(heading for heading in headings if re.match(f"`aigateway {command}".rstrip() + "[ `]", heading))

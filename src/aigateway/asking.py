@@ -8,12 +8,10 @@ from typing import Any
 
 from .exchange import Chunks, Exchange
 from .operations import EmbedReply, EmbedRequest, ImageReply, ImageRequest
-from .surfaces import Responses, parse, spoken
 from .types import IN_PROCESS, Call, Caller, ChatRequest, NativeReply, Reply, messages_from
 
 __all__ = ["Asked", "Asking", "Messages"]
 
-RESPONSES = Responses()
 Messages = str | Sequence[Mapping[str, Any]]
 Asked = Messages | Mapping[str, Any] | ChatRequest
 
@@ -76,8 +74,11 @@ class Asking(ABC):
             raise TypeError(
                 "respond() gives whole answers; stream POST /v1/responses, or `gateway.stream(...)` in chat"
             )
-        call = self._call(lambda fields: parse(RESPONSES, fields), {"model": model, "input": input, **options})
-        return spoken(RESPONSES, call.request, await self._answer(call))
+        from .surfaces import Responses, parse, spoken  # whoever never asks for one need not wait for it
+
+        surface = Responses()
+        call = self._call(lambda fields: parse(surface, fields), {"model": model, "input": input, **options})
+        return spoken(surface, call.request, await self._answer(call))
 
     def _call(self, read: Callable[[Mapping[str, Any]], ChatRequest], fields: dict[str, Any]) -> Call:
         timeout, caller = fields.pop("timeout", None), fields.pop("caller", IN_PROCESS)

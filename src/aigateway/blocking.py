@@ -72,6 +72,14 @@ class Gateway:
         """Ask for a stream: `with gateway.stream(...) as chunks: for chunk in chunks`."""
         return Chunks(self._open(), self._gateway.stream(model, messages, **options))
 
+    def refresh_models(self, provider: str | None = None) -> list[dict[str, Any]]:
+        """Ask vendors for their lists of models, as `aigateway.Gateway.refresh_models` does."""
+        return _run(self._open(), lambda: self._gateway.refresh_models(provider))
+
+    def ranking(self) -> list[dict[str, Any]]:
+        """Rank models by measured use."""
+        return self._gateway.ranking()
+
     def explain(self, model: str, asked: Asked = "", **options: Any) -> Decision:
         """Tell where a request would go this moment, as `aigateway.Gateway.explain` does."""
         return self._gateway.explain(model, asked, **options)

@@ -18,9 +18,9 @@ import anyio
 import anyio.to_thread
 
 from .asking import Asked, Asking
-from .catalogue import check_caps
+from .catalogue import check_caps, ranking_rows
 from .errors import GatewayError, ProviderError, RequestError
-from .exchange import IO, NO_KEY, Chunks, Exchange, answered, fetch, open_exchange, probe, race, running_loop, timer_for
+from .exchange import IO, Chunks, Exchange, answered, fetch, open_exchange, probe, race, relist, running_loop, timer_for
 from .guards import GuardStack, close_all
 from .keys import Wanted
 from .parts import Parts, build
@@ -207,12 +207,24 @@ class Gateway(Asking):
     async def verify_key(self, provider: str, secret: Secret | None) -> None:
         """Ask one vendor whether it takes a key. Raises ProviderError."""
         self._ring(provider)
-        await probe(self.parts.providers[provider], secret or NO_KEY, self._opened())
+        await probe(self.parts.providers[provider], secret, self._opened())
 
     def _ring(self, provider: str) -> Ring:
         if provider not in self.parts.rings:
             raise RequestError(f"there is no provider {provider!r}. There is: {', '.join(self.parts.rings)}.")
         return self.parts.rings[provider]
+
+    async def refresh_models(self, provider: str | None = None) -> list[dict[str, Any]]:
+        """Ask vendors for their lists of models: what became known, what is not listed, and why one gave none."""
+        names = [provider] if provider else self.parts.rings
+        secrets = {name: [key.secret for key in self._ring(name).keys] for name in names}
+        rows = await relist(self.parts.listings, self.parts.providers, secrets, self._opened())
+        self.parts.names.forget()
+        return rows
+
+    def ranking(self, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
+        """Rank the models a caller may ask for, by measured use; what was not measured is None."""
+        return ranking_rows(self.parts.catalogue, caller, self.memory.use(), self.clock.wall())
 
     async def fetch(self, url: str) -> bytes:
         """Read a public document. Raises WireError."""
@@ -351,7 +363,7 @@ class Gateway(Asking):
             transport = self._transport or open_transport(kind, backend=backend, client=self._client)
             if self.parts.mirror is not None:
                 self.parts.mirror.start(self.memory.rests)
-            io = self._io[loop] = IO(transport, self.clock, timer_for(backend), self._timeouts, self.plan.price)
+            io = self._io[loop] = IO(transport, self.clock, timer_for(backend), self._timeouts, self.parts.meter.open)
         return io
 
     async def _leave_failed(self, guards: GuardStack, call: Call, error: BaseException, io: IO) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from math import inf
@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
-from .catalogue import Catalogue, Estimator, size_of
+from .catalogue import Catalogue, Estimator, Listings, Meter, size_of
 from .errors import ConfigurationError, PluginError, RequestError
 from .guards import Guard, GuardOptions
 from .keys import Key, Ring, Slot, Source
@@ -21,7 +21,7 @@ from .renewal import Before
 from .routing import Names, Policy, Rules
 from .secrets import Secret, WatchedFile, place
 from .state import Document, FileMirror, Mirror
-from .types import Call, Retries, Routing, Target, Timeouts, Usage
+from .types import Call, Clock, Retries, Routing, Target, Timeouts, Usage
 
 if TYPE_CHECKING:
     from .config import KeySettings, Settings
@@ -45,8 +45,10 @@ class Parts:
     drains: Mapping[str, float]
     policies: Mapping[str, Policy]
     policy_names: Mapping[str, str]
+    estimator: Estimator
+    meter: Meter
+    listings: Listings
     mirror: Mirror | None = None
-    estimator: Estimator = field(default_factory=Estimator)
 
 
 def build(settings: Settings, registry: Registry, lasting: Lasting, before: Before) -> Parts:
@@ -59,7 +61,8 @@ def build(settings: Settings, registry: Registry, lasting: Lasting, before: Befo
     for name in settings.providers:
         providers[name] = _provider(settings, registry, name, before)
         rings[name] = before.ring(name, settings.providers[name]) or _ring(settings, registry, name, lasting, before)
-    catalogue = Catalogue({name: provider.models() for name, provider in providers.items()})
+    catalogue = _catalogue(settings, providers)
+    listings = _listings(settings, providers, catalogue, lasting.clock, before)
     rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
     retries = settings.retries.over(Retries())
     trees = Trees(settings, catalogue, settings.timeouts.over(Timeouts()))
@@ -79,7 +82,37 @@ def build(settings: Settings, registry: Registry, lasting: Lasting, before: Befo
     routes = [name for name, route in settings.routes.items() if route.policy != "priority"]
     policies = {name: _policy(settings, registry, name, lasting.random, before) for name in routes}
     policy_names = {name: settings.routes[name].policy for name in routes}
-    return Parts(providers, rings, catalogue, names, guards, drains, policies, policy_names, mirror, estimator)
+    made = (estimator, Meter(catalogue, estimator, lasting.clock), listings)
+    return Parts(providers, rings, catalogue, names, guards, drains, policies, policy_names, *made, mirror)
+
+
+def _catalogue(settings: Settings, providers: Mapping[str, Provider | LocalProvider]) -> Catalogue:
+    shipped = {name: provider.models() for name, provider in providers.items()}
+    if not settings.models:
+        return Catalogue(shipped)
+    from .config import described
+
+    return Catalogue(described(settings, shipped))
+
+
+def _listings(
+    settings: Settings,
+    providers: Mapping[str, Provider | LocalProvider],
+    catalogue: Catalogue,
+    clock: Clock,
+    before: Before,
+) -> Listings:
+    """Find what vendors listed last: kept beside the state, where that is a file."""
+    homes = {name: str(getattr(provider, "base_url", "")) for name, provider in providers.items()}
+    document = None
+    if settings.state.scheme == "file":
+        path = place(Path(settings.state.url.reveal().removeprefix("file:")), settings.context.base)
+        document = Document(path.with_name(f"{path.stem}-models.json"))
+    listings = Listings(catalogue, homes, clock, document)
+    listings.load()
+    if before.listings is not None:
+        listings.follow(before.listings)
+    return listings
 
 
 def read_elsewhere(settings: Settings, registry: Registry) -> None:

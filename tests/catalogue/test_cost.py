@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigateway.catalogue import cost_of, price_at
-from aigateway.catalogue._cost import _windows
+from aigateway.catalogue import cost_of, price_at, windows
 from aigateway.types import Cost, Decision, ModelInfo, Price, Step, Usage
 
 FLAT = Price(date(2026, 1, 1), input=2_500_000, output=15_000_000, cached=250_000)
@@ -26,13 +25,21 @@ PEAK = Price(
     label="peak",
 )
 IMAGES = Price(date(2026, 1, 1), per_image=40_000_000_000)
+DRAWN = Price(date(2026, 1, 1), input=5_000_000, image_input=8_000_000, image_output=30_000_000)
+SEEN = Price(date(2026, 1, 1), input=2_000_000, output=10_000_000)
+OLD = Price(date(2026, 1, 1), input=9_000_000, output=9_000_000, until=date(2026, 11, 20))
+LONG_AGO = Price(date(2025, 1, 1), input=1, output=1)
+ENDED = Price(date(2026, 1, 1), input=1, output=1, hours=("Mon-Sun 00:00-24:00",), until=date(2026, 11, 1))
+HOLIDAYS = Price(date(2026, 10, 17), input=300_000, hours=("Mon-Fri 01:00-04:00",), not_on=(date(2026, 11, 20),))
+PRIORITY = Price(date(2026, 1, 1), input=3_750_000, output=22_500_000, cached=375_000, tier="priority")
+PRIORITY_LARGE = Price(date(2026, 1, 1), input=7_500_000, output=1, above_tokens=272_000, tier="priority")
 
 
 def at(moment: str) -> float:
     return datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()
 
 
-def used(**counts: int) -> Usage:
+def used(**counts: int | str) -> Usage:
     return Usage(**counts, source="reported")  # type: ignore[arg-type]  # counts only
 
 
@@ -65,6 +72,50 @@ TABLE = [
     ("weekend", (BASE, PEAK), used(input=10), "2026-11-21T02:00", 1_500_000),
     ("a later row", (FLAT, WRITES), used(input=1), NOON, 2_500_000),
     ("nothing used", (FLAT,), used(), NOON, 0),
+    ("a picture", (DRAWN,), used(input=14, output=272, image_output=272), NOON, 14 * 5_000_000 + 272 * 30_000_000),
+    (
+        "a picture of pictures",
+        (DRAWN,),
+        used(input=1000, image_input=700, output=272, image_output=272, images=1),
+        NOON,
+        300 * 5_000_000 + 700 * 8_000_000 + 272 * 30_000_000,
+    ),
+    (
+        "images at the price of text",
+        (SEEN,),
+        used(input=1000, image_input=700, output=1),
+        NOON,
+        1000 * 2_000_000 + 10_000_000,
+    ),
+    (
+        "images, cached and written",
+        (WRITES,),
+        used(input=1000, cached=400, cache_write=300, image_input=200, output=0),
+        NOON,
+        100 * 2_000_000 + 400 * 100_000 + 300 * 2_500_000 + 200 * 2_000_000,
+    ),
+    ("each image", (IMAGES,), used(images=3), NOON, 120_000_000_000),
+    ("before it ended", (OLD, LONG_AGO), used(input=1), "2026-11-19T23:59:59", 9_000_000),
+    ("from the day it ended", (OLD, SEEN), used(input=1), "2026-11-20", 2_000_000),
+    ("hours that ended", (ENDED, FLAT), used(input=1), NOON, 2_500_000),
+    ("a holiday", (BASE, HOLIDAYS), used(input=1), "2026-11-20T02:00", 150_000),
+    ("no holiday", (BASE, HOLIDAYS), used(input=1), "2026-11-19T02:00", 300_000),
+    (
+        "priority",
+        (FLAT, LARGE, PRIORITY),
+        used(input=10, cached=4, output=2, tier="priority"),
+        NOON,
+        6 * 3_750_000 + 4 * 375_000 + 2 * 22_500_000,
+    ),
+    ("priority is dearer only where asked", (PRIORITY, FLAT), used(input=10), NOON, 25_000_000),
+    (
+        "priority, large",
+        (PRIORITY, PRIORITY_LARGE, LARGE),
+        used(input=272_001, tier="priority"),
+        NOON,
+        272_001 * 7_500_000,
+    ),
+    ("below nothing", (FLAT,), used(input=-5, output=2), NOON, 30_000_000),
 ]
 
 
@@ -89,7 +140,7 @@ def test_prices_change_with_the_day() -> None:
 
 def test_images_have_a_price_each() -> None:
     """Four cents an image."""
-    assert Decimal("0.12") == cost_of(used(), info(IMAGES), at(NOON), images=3).dollars
+    assert Decimal("0.12") == cost_of(used(images=3), info(IMAGES), at(NOON)).dollars
 
 
 @pytest.mark.parametrize(
@@ -100,12 +151,29 @@ def test_images_have_a_price_each() -> None:
         (used(input=1), None),
         (used(input=1), info()),
         (used(output=1), info(IMAGES)),
+        (used(images=1), info(FLAT)),
+        (used(input=1, tier="flex"), info(FLAT, PRIORITY)),
     ],
-    ids=["no usage", "unknown usage", "unknown model", "no price", "no price for that"],
+    ids=[
+        "no usage",
+        "unknown usage",
+        "unknown model",
+        "no price",
+        "no price for that",
+        "nor for images",
+        "nor for a tier",
+    ],
 )
 def test_what_is_unknown_is_not_nothing(usage: Usage | None, model: ModelInfo | None) -> None:
     """A figure nobody knows is None with its reason, never 0."""
     assert Cost(None, "unknown") == cost_of(usage, model, at(NOON))
+
+
+@pytest.mark.parametrize("model", [info(FLAT), info(), None], ids=["priced", "no price", "unknown"])
+def test_what_the_vendor_charged_goes_first(model: ModelInfo | None) -> None:
+    """A figure the vendor states is the cost, known price or not; 0 is one."""
+    assert Cost(7, "reported") == cost_of(used(input=5, charged=7), model, at(NOON))
+    assert Cost(0, "reported") == cost_of(used(input=5, charged=0), model, at(NOON))
 
 
 def test_an_estimate_says_so() -> None:
@@ -124,7 +192,7 @@ def test_an_estimate_says_so() -> None:
 )
 def test_windows_of_the_week(words: str, minutes: int) -> None:
     """Windows may span midnight and the end of the week; each minute counts once."""
-    covered = [minute for start, end in _windows(words) for minute in range(start, end)]
+    covered = [minute for start, end in windows(words) for minute in range(start, end)]
 
     assert minutes == len(covered) == len(set(covered))
     assert all(0 <= minute < 7 * 1440 for minute in covered)

@@ -24,19 +24,21 @@ class Sleepy:
     operations = frozenset({"chat"})
 
     def __init__(self, settings):
-        pass
+        self.times = 0
 
     def models(self):
         return ()
 
     async def enter(self, call):
-        time.sleep(2.5)
+        self.times += 1
+        time.sleep(2.5 * (self.times == 2))  # the first request imports, which may block the loop as well
 
     async def leave(self, call, outcome):
         pass
 
     async def answer(self, request, target):
-        time.sleep(2.5)
+        self.times += 1
+        time.sleep(2.5 * (self.times == 2))
         message = {"role": "assistant", "content": "at last"}
         return Reply({"id": "1", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}, Usage(1, 1))
 
@@ -80,10 +82,10 @@ def test_the_plug_in_is_named(
     server = start("serve", "--config", write(config), "--port", "0", env={"PYTHONPATH": installed})
     url = server.wait_for(r"at (http://\S+/v1)")[1]
     body = {"model": "smart", "messages": [{"role": "user", "content": "hi"}]}
-    reply = httpx2.post(f"{url}/chat/completions", json=body, timeout=30)
+    replies = [httpx2.post(f"{url}/chat/completions", json=body, timeout=60) for _ in range(2)]
     server.wait_for(r"the event loop stood still for \d+\.\d s")
 
-    assert 200 == reply.status_code
+    assert [200, 200] == [reply.status_code for reply in replies]
     server.wait_for(f"the event loop stands still {named}; nobody is served meanwhile")
     assert "Traceback" not in server.output
 

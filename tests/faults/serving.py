@@ -79,7 +79,7 @@ async def serving(configuration: str) -> AsyncIterator[Server]:
         place = Path(folder)
         (place / "aigateway.toml").write_text(configuration, encoding="utf-8")
         command = [sys.executable, "-m", "aigateway", "serve", "--port", "0"]
-        known = {"PATH": os.environ["PATH"], "HOME": folder, **ENVIRONMENT}
+        known = {"PATH": os.environ["PATH"], "HOME": folder, "AI_GATEWAY_RATE_LIMIT_REQUESTS": "0", **ENVIRONMENT}
         log = place / "log"
         with log.open("wb") as sink:
             process = subprocess.Popen(  # noqa: ASYNC220  # takes a moment, once

@@ -186,10 +186,13 @@ async def test_a_cancelled_task(configure: Callable[..., Settings], switch: Swit
     """In-process, cancelling the call does the same, on both event loops."""
     switch("deepseek", "hang")
     async with Gateway(configure(timeouts=PATIENT)) as gateway:
-        with anyio.move_on_after(0.2) as scope:
-            await gateway.chat("smart", "hi")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(gateway.chat, "smart", "hi")
+            while not standins.vendors["deepseek"].requests:
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
 
-        assert scope.cancelled_caught
+        assert tasks.cancel_scope.cancelled_caught
         with anyio.fail_after(1):
             while standins.vendors["deepseek"].requests[-1].ended is None:
                 await anyio.sleep(0.01)

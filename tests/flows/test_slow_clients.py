@@ -38,7 +38,7 @@ class Torrent:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self._listener.getsockname()[1]
         self.sent = 0
-        self.open = 0
+        self.opened = self.open = 0
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -54,6 +54,7 @@ class Torrent:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self.opened += 1
             self.open += 1
             threading.Thread(target=self._pour, args=[client], daemon=True).start()
 
@@ -129,6 +130,7 @@ def test_the_vendor_is_held_back(torrent: Torrent, door: str) -> None:
     """What waits for a client that does not read is at most 256 KiB; the vendor is not read any further."""
     gateway = pouring(torrent, door, write_timeout=60.0, drain=0.1)
     with served(gateway) as (root, server), ask(root, stream=True):
+        until(lambda: any(buffered(server)), 60)
         most, seen = 0, -1
         while torrent.sent != seen:  # until nothing moves any more
             seen = torrent.sent
@@ -151,10 +153,10 @@ def test_cut_off(torrent: Torrent, door: str, caplog: pytest.LogCaptureFixture) 
     gateway = pouring(torrent, door, write_timeout=0.8)
     with caplog.at_level(logging.INFO), served(gateway) as (root, server):
         clients = [ask(root, stream=True) for _ in range(5)]
-        until(lambda: torrent.open == 5, 10)
-        until(lambda: torrent.open == 0, 20)
-        until(lambda: in_flight(gateway) == 0, 5)
-        until(lambda: not server.server_state.connections, 20)
+        until(lambda: torrent.opened == 5, 60)
+        until(lambda: torrent.open == 0, 60)
+        until(lambda: in_flight(gateway) == 0, 20)
+        until(lambda: not server.server_state.connections, 60)
         for client in clients:
             client.close()
     lines = [json.loads(record.getMessage()) for record in caplog.records if record.name in LINES]

@@ -44,7 +44,7 @@ async def test_a_refusing_guard_stops_the_call() -> None:
 async def test_an_answering_guard_answers(stream: bool) -> None:
     """Whole and streamed, without any provider being called."""
     diary: list[str] = []
-    parts = Parts({"cache": Watch(diary, reply_of("cached"))}, a=lambda _: "x")
+    parts = Parts({"answers": Watch(diary, reply_of("cached"))}, a=lambda _: "x")
     made = gateway(parts)
     if stream:
         async with made.stream("smart", "hi") as chunks:

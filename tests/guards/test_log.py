@@ -123,3 +123,25 @@ async def test_nothing_is_built_for_nobody(caplog: pytest.LogCaptureFixture) -> 
     await LogGuard().leave(a_call(), Outcome("complete"))
 
     assert [] == caplog.records
+
+
+async def test_every_bucket_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Rare ones where there is something in them; an estimate says that it is one; what nobody knows is no 0."""
+    usage = Usage(9, 8, 1, 2, 3, "estimated", images=4, image_input=5, image_output=6, tier="flex")
+    told = (json.loads((await lines(a_call(), Outcome("complete", usage), caplog))[0]))["usage"]
+    caplog.clear()
+    (unknown,) = await lines(a_call(), Outcome("complete", Usage()), caplog)
+
+    assert {
+        "input": 9,
+        "output": 8,
+        "cached": 1,
+        "cache_write": 2,
+        "reasoning": 3,
+        "images": 4,
+        "image_input": 5,
+        "image_output": 6,
+        "tier": "flex",
+        "source": "estimated",
+    } == told
+    assert "usage" not in json.loads(unknown)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from aigateway.errors import Kind, ProviderError
 from aigateway.operations import read_object
+from aigateway.operations._usage import read_responses_usage, usage_of
 from aigateway.plugins import Registry
 from aigateway.providers import OpenAICompatible, Options, read_usage
 from aigateway.transport import SSEDecoder
@@ -475,3 +476,62 @@ def test_numbers_that_fit_pass(number: float) -> None:
     body = {"id": f"5e{abs(hash(number)) % 1000:03}4a", "x": number}
 
     assert body == read_object(json.dumps(body).encode(), "it")
+
+
+TOLD = {"prompt_tokens": 10, "completion_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("cost", "charged"),
+    [
+        (0.00014, 140_000_000),
+        (0, 0),
+        (1, 10**12),
+        (1e-13, 0),
+        (-1, None),
+        (10_001, None),
+        (float("nan"), None),
+        (float("inf"), None),
+        ("0.1", None),
+        (True, None),
+        (None, None),
+        ({"total": 1}, None),
+    ],
+    ids=repr,
+)
+def test_charges_are_believed_as_far_as_they_can_be(cost: Any, charged: int | None) -> None:
+    """Dollars become picodollars; what cannot be a charge is none, and the price table counts."""
+    usage = usage_of({"usage": {**TOLD, "cost": cost}}, "cost")
+
+    assert usage is not None
+    assert (charged, 10) == (usage.charged, usage.input)
+    assert None is getattr(usage_of({"usage": {**TOLD, "cost": cost}}), "charged")  # noqa: B009  # it is there
+
+
+@pytest.mark.parametrize(
+    ("said", "tier"),
+    [("priority", "priority"), ("default", ""), ("on_demand", ""), (None, ""), (5, ""), ("x" * 99, "x" * 32)],
+)
+def test_the_tier_that_answered_is_told(said: Any, tier: str) -> None:
+    """The usual one is no tier; another has other prices."""
+    usage = usage_of({"usage": TOLD, "service_tier": said})
+
+    assert usage is not None
+    assert tier == usage.tier
+
+
+def test_tokens_of_images_are_told_apart() -> None:
+    """OpenAI's images: what was put out is the image's, and parts never overlap."""
+    details = {"text_tokens": 14, "image_tokens": 300}
+    usage = read_responses_usage({"input_tokens": 314, "output_tokens": 272, "input_tokens_details": details}, images=1)
+    greedy = {"cached_tokens": 300, "image_tokens": 300}
+
+    assert usage is not None
+    assert (14, 300, 0, 272, 1) == (
+        usage.uncached,
+        usage.image_input,
+        usage.text_output,
+        usage.image_output,
+        usage.images,
+    )
+    assert 14 == getattr(read_usage({"prompt_tokens": 314, "prompt_tokens_details": greedy}), "image_input")  # noqa: B009  # it is there

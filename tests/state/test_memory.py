@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigateway.errors import Kind, ProviderError, StreamInterrupted
-from aigateway.state import Memory
-from aigateway.types import Facts, Outcome, Target
+from aigateway.state import Memory, Use
+from aigateway.types import Facts, Outcome, Target, Usage
 
 HERE = Target("a", "x")
 BLAMELESS = {"bad_request", "unsupported_param", "context_length", "content_policy", "cancelled"} | {
@@ -129,3 +129,41 @@ def test_in_flight_returns_to_nothing(calls: list[tuple[int, State, Kind | None]
         memory.end(target, Outcome(state, error=ProviderError(kind, "x") if kind else None))
 
     assert {0} >= {memory.facts(target).in_flight for target in targets}
+
+
+def test_use_is_measured() -> None:
+    """Calls that ended, whose doing it was, the first content of streams, and the speed of whole answers."""
+    memory = Memory()
+    said = Usage(10, 100, source="reported")
+    memory.begin(HERE)
+    memory.timed(HERE, 0.5, stream=True)
+    memory.timed(HERE, 9.0, stream=False)
+    memory.end(HERE, Outcome("complete", said), 2.0)
+    memory.end(HERE, Outcome("failed", error=ProviderError(Kind.TIMEOUT, "t")), 5.0)
+    memory.end(HERE, Outcome("failed", error=ProviderError(Kind.BAD_REQUEST, "b")), 5.0)
+    memory.end(HERE, Outcome("cancelled", said), 5.0)
+
+    assert {("a", "x"): Use(4, 1, 1, 0.5, 50.0)} == memory.use()
+    assert 0.5 == memory.use()["a", "x"].success_rate
+
+
+@pytest.mark.parametrize(
+    ("usage", "seconds"),
+    [(None, 1.0), (Usage(1, 9, source="estimated"), 1.0), (Usage(1, 0, source="reported"), 1.0), (Usage(1, 9), 0.0)],
+    ids=["not told", "estimated", "nothing said", "no time"],
+)
+def test_speed_is_what_was_reported(usage: Usage | None, seconds: float) -> None:
+    """No estimate makes a target fast."""
+    memory = Memory()
+    memory.end(HERE, Outcome("complete", usage), seconds)
+
+    assert Use(1, 1) == memory.use()["a", "x"]
+
+
+def test_what_is_under_way_is_no_use_yet() -> None:
+    """A call counts when it has ended."""
+    memory = Memory()
+    memory.begin(HERE)
+
+    assert {} == memory.use()
+    assert None is Use().success_rate

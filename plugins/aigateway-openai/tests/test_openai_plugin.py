@@ -48,7 +48,7 @@ def test_is_offered_by_name_with_its_key_variable() -> None:
 
     assert OpenAI is record.factory
     assert record.key_variables == ("OPENAI_API_KEY",)
-    assert record.settings == {"organization", "project"}
+    assert record.settings == {"operations", "organization", "project"}
 
 
 def test_asks_openai() -> None:
@@ -152,6 +152,17 @@ def test_usage_is_asked_for_whatever_the_options_are() -> None:
 
     assert kept["stream_options"] == {"include_obfuscation": False, "include_usage": True}
     assert odd["stream_options"] == {"include_usage": True}
+
+
+def test_operations_are_chosen() -> None:
+    """A server that has not all of OpenAI's operations is asked for those the operator lists; odd lists are refused."""
+    listed = OpenAI(Options("local", settings={"operations": ["chat", "embeddings"]}))
+
+    assert listed.operations == {"chat", "embeddings"}
+    assert OpenAI(Options("openai")).operations == {"chat", "embeddings", "images", "responses"}
+    for wrong in ("chat", [], ["chat", "messages"], [7], None):
+        with pytest.raises(ConfigurationError, match="operations must be a list of some of these: chat,"):
+            OpenAI(Options("local", settings={"operations": wrong}))
 
 
 def test_organization_and_project_are_headers() -> None:

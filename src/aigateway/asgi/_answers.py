@@ -20,6 +20,8 @@ __all__ = ["Answers", "Tells"]
 
 # Chunks sent at once: a server takes any part whole, however full its buffer is already.
 PORTION = 64
+# Headers of a request that guards may look at.
+READ_BY_GUARDS = ("cache-control", "idempotency-key", "traceparent", "tracestate")
 STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
@@ -59,6 +61,7 @@ class Answers(ABC):
         """Check, ask, answer."""
         asked = request.routed(self.read(await request.body()))
         call = self.gateway.call(asked, caller=request.caller, request_id=request.id, address=request.address)
+        call.asks = {name: request.headers[name] for name in READ_BY_GUARDS if name in request.headers}
         request.beside = call.headers
         parsed = time.monotonic() - request.started
         exchange = await self.gateway.open(call)

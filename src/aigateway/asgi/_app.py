@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import anyio
@@ -13,10 +15,12 @@ from starlette.datastructures import Headers
 from starlette.routing import Route, Router
 
 from ..callers import require
+from ..config import ServerSettings, Settings, find_file
+from ..config import load as load_settings
 from ..errors import ConfigurationError, GatewayError, RequestError, Unauthenticated
 from ..gateway import Gateway
-from ..guards import json_line
-from ._catalogue import Models, OneModel
+from ..guards import Metrics, json_line
+from ._catalogue import Models, OneModel, Providers, Ranking
 from ._chat import Chat
 from ._completions import CreateCompletion
 from ._cors import Cors
@@ -28,19 +32,20 @@ from ._incoming import ASGIApp, ClientGone, Envelope, Incoming, Receive, Scope, 
 from ._made import Embed, MakeImage
 from ._messages import CountTokens, CreateMessage
 from ._openapi import describe
-from ._operator import ClearRests, CurrentKey, Keys, ReloadKeys
+from ._operator import ClearRests, CurrentKey, Keys, MetricsPage, ReloadAll, ReloadKeys
 from ._pages import Asset, Docs, OpenAPI, Redoc
+from ._reload import App, Load
 from ._responses import CreateResponse
 from ._running import Running, ShuttingDown
 from ._simple import ChatForm, ChatJSON, ChatStreamed, Complete, CompleteStreamed
-from ._who import Inside, Seen, Who
+from ._who import Inside, Reload, Seen, Who
 
 __all__ = ["ROUTES", "App", "create_app"]
 
 access_log = logging.getLogger("aigateway.access")
 server_log = logging.getLogger("aigateway.server")
 Endpoint = Callable[[Incoming], Awaitable[None]]
-Access = Literal["public", "caller", "chat", "admin", "docs", "root"]
+Access = Literal["public", "caller", "chat", "admin", "catalogue", "docs", "root"]
 # What a route may ask of a caller: any valid key, or one with a scope.
 SCOPED = frozenset({"chat", "admin"})
 
@@ -55,7 +60,8 @@ class Entry(NamedTuple):
 
 
 # Every route there is; the paths under /v1 are served without it too. `root` is for who sends the root secret,
-# `docs` is public with `server.debug`, else the operators'.
+# `docs` is public with `server.debug`, else the operators'; `catalogue` is public with `server.public_catalogue`, else
+# any caller's.
 ROUTES: Sequence[Entry] = (
     Entry("POST", "/v1/chat/completions", Chat, "chat"),
     Entry("POST", "/v1/completions", CreateCompletion, "chat"),
@@ -70,15 +76,19 @@ ROUTES: Sequence[Entry] = (
     Entry("POST", "/v1/inference/stream", CompleteStreamed, "chat"),
     Entry("POST", "/chat", ChatForm, "chat"),
     Entry("POST", "/chat/json", ChatJSON, "chat"),
-    Entry("GET HEAD", "/v1/models", Models, "caller"),
-    Entry("GET HEAD", "/v1/models/{id:path}", OneModel, "caller"),
+    Entry("GET HEAD", "/v1/models", Models, "catalogue"),
+    Entry("GET HEAD", "/v1/models/{id:path}", OneModel, "catalogue"),
+    Entry("GET HEAD", "/models/providers", Providers, "catalogue"),
+    Entry("GET HEAD", "/ranking/models", Ranking, "catalogue"),
     Entry("GET HEAD", "/", Welcome, "public"),
     Entry("GET HEAD", "/ping", Ping, "public"),
     Entry("GET HEAD", "/health", Health, "public"),
     Entry("GET HEAD", "/health/detailed", Detailed, "admin"),
+    Entry("GET", "/metrics", MetricsPage, "admin"),
     Entry("GET", "/current-key", CurrentKey, "root"),
     Entry("GET", "/admin/keys", Keys, "admin"),
     Entry("POST", "/admin/keys/reload", ReloadKeys, "admin"),
+    Entry("POST", "/admin/reload", ReloadAll, "admin"),
     Entry("POST", "/admin/rests/clear", ClearRests, "admin"),
     Entry("GET", "/admin/decisions", LastDecisions, "admin"),
     Entry("GET", "/admin/decisions/{request_id}", OneDecision, "admin"),
@@ -90,55 +100,97 @@ ROUTES: Sequence[Entry] = (
 )
 
 
-def create_app(gateway: Gateway | None = None, *, close: bool = False) -> App:
+def create_app(gateway: Gateway | None = None, *, close: bool = False, load: Load | None = None) -> App:
     """Make an ASGI application of a gateway; it can be served, or mounted under any prefix.
 
     A gateway that is given is closed by whoever made it, unless `close` says with the server;
     without one the configuration is discovered (`uvicorn --factory aigateway.asgi:create_app`)
-    and the gateway is closed with the server. Raises ConfigurationError.
+    and the gateway is closed with the server. `load` gives the settings anew for `App.reload`;
+    gateways that are made of them are closed with the server. Raises ConfigurationError.
     """
     owned = close or gateway is None
-    return App(gateway or Gateway.from_config(), owned=owned, routes=ROUTES)
+    if gateway is None:
+        # A file that is gone later must not make another one be found.
+        load = load or partial(_load, find_file(os.environ))
+        first = Gateway(load())
+    else:
+        first = gateway
+    shared = Shared(ROUTES, Seen(), Running(first.settings.server.write_timeout))
+    return App(lambda app: Served(first, shared, app.reload_all, owned=owned), load)
 
 
-class App:
+def _load(source: Path | None) -> Settings:
+    return load_settings(source).with_providers()
+
+
+class Shared(NamedTuple):
+    """Give one gateway after another what is the server's."""
+
+    routes: Sequence[Entry]
+    seen: Seen
+    running: Running
+
+
+class Served:
     """Serve one gateway: match, admit, answer, log.
 
-    Whoever mounts it in a server of theirs calls `drain` before that server cancels its requests.
+    One that `is_retired` closes the gateway after the last request, if it is `owned`.
     """
 
-    def __init__(self, gateway: Gateway, *, owned: bool, routes: Sequence[Entry]) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        shared: Shared,
+        reload: Reload,
+        *,
+        owned: bool,
+        before: Who | None = None,
+    ) -> None:
         self.gateway = gateway
+        self.running = shared.running
+        self.is_retired = self.is_closed = False
+        self._shared = shared
+        self._reload = reload
         self._owned = owned
-        who = Who(gateway)
+        self._under_way = 0
+        self._who = who = Who(gateway, before)
         door = Door(who.callers, gateway.clock, proxies=gateway.settings.callers.proxies)
-        self._seen = Seen()
-        inside = Inside(gateway, who, self._seen, lambda: describe(routes))
+        self._seen, routes = shared.seen, shared.routes
+        inside = Inside(gateway, who, self._seen, lambda: describe(routes), reload)
         table = [route for entry in routes for route in _routes(entry, inside, door)]
         # A path without parameters is found in a dict; patterns, mounts and the rest are the router's.
         self._plain = {route.path: route.app for route in table if not route.param_convertors}
-        self._router = Router(table, redirect_slashes=False, default=_not_found, lifespan=self._lifespan)
-        self._running = Running(gateway.settings.server.write_timeout)
+        self._router = Router(table, redirect_slashes=False, default=_not_found)
         self._log = gateway.settings.server.log_requests
+        self._metrics = next((guard for guard in gateway.parts.guards if isinstance(guard, Metrics)), None)
         origins = gateway.settings.server.cors
         self._entry: ASGIApp = Cors(self._http, origins, self._preflight) if origins else self._http
 
-    async def drain(self, seconds: float) -> None:
-        """Refuse new requests, give those under way `seconds` to end, then end the rest.
-
-        An open stream then ends with an error event that says so, a whole answer still awaited is
-        a 503, and their upstream calls are closed.
-        """
-        await self._running.drain(seconds)
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection; what is not HTTP is not ours."""
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1003})
-        elif scope["type"] != "http":
-            await self._router(scope, receive, send)
-        else:
+        """Serve one request."""
+        self._under_way += 1
+        try:
             await self._entry(scope, receive, send)
+        finally:
+            self._under_way -= 1
+            if self.is_retired:
+                await self.left()
+
+    def renewed(self, gateway: Gateway) -> Served:
+        """Give what serves another gateway after this one. Raises ConfigurationError."""
+        return Served(gateway, self._shared, self._reload, owned=True, before=self._who)
+
+    async def left(self) -> None:
+        """Close what no request needs any more."""
+        if self.is_retired and not self._under_way:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the gateway, unless that is for others to do."""
+        if not self.is_closed:
+            self.is_closed = True
+            if self._owned:
+                await self.gateway.aclose()
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._serve(Incoming(scope, receive, send))
@@ -153,7 +205,7 @@ class App:
     async def _serve(self, request: Incoming) -> None:
         self._seen.requests += 1
         try:
-            await self._running.over(request, lambda: self._answer(request))
+            await self.running.over(request, lambda: self._answer(request))
         except ClientGone as gone:
             request.status = request.status or 499
             request.ended = gone.word
@@ -164,6 +216,8 @@ class App:
             await request.last_words(ShuttingDown())  # by the server, as a rule: it has waited long enough
             raise
         finally:
+            if self._metrics is not None:
+                self._metrics.http(request.status)
             if self._log and access_log.isEnabledFor(logging.INFO):
                 access_log.info("%s", _line(request))
 
@@ -182,23 +236,19 @@ class App:
         finally:
             request.scope.pop("aigateway.request", None)  # each holds the other: not left to the collector
 
-    @asynccontextmanager
-    async def _lifespan(self, app: object) -> AsyncIterator[None]:
-        yield
-        if self._owned:
-            await self.gateway.aclose()
-
 
 class Admitted:
     """An endpoint behind its access rule and its methods."""
 
-    def __init__(self, entry: Entry, endpoint: Endpoint, door: Door, *, debug: bool) -> None:
+    def __init__(self, entry: Entry, endpoint: Endpoint, door: Door, server: ServerSettings) -> None:
         self._endpoint = endpoint
         self._envelope: Envelope | None = getattr(endpoint, "envelope", None)
         self._methods = frozenset(entry.methods.split())
         self._access: Access = entry.access
         if entry.access == "docs":
-            self._access = "public" if debug else "admin"
+            self._access = "public" if server.debug else "admin"
+        if entry.access == "catalogue" and not server.public_catalogue:
+            self._access = "caller"
         self._door = door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -210,6 +260,8 @@ class Admitted:
             request.caller = await self._door.caller(request)
             if self._access in SCOPED:
                 require(request.caller, self._access)
+        elif self._access == "catalogue" and self._door.is_named(request):  # who may see less is shown less
+            request.caller = await self._door.caller(request)
         if scope["method"] not in self._methods:
             allowed = ", ".join(sorted(self._methods))
             error = RequestError(
@@ -223,7 +275,7 @@ class Admitted:
 def _routes(entry: Entry, inside: Inside, door: Door) -> list[Route]:
     if entry.access not in get_args(Access):
         raise ConfigurationError(f"the route {entry.path} has no access rule; give it {', '.join(get_args(Access))}")
-    app = Admitted(entry, entry.endpoint(inside), door, debug=inside.gateway.settings.server.debug)
+    app = Admitted(entry, entry.endpoint(inside), door, inside.gateway.settings.server)
     paths = [entry.path]
     if entry.path.startswith("/v1/"):
         paths.append(entry.path.removeprefix("/v1"))

@@ -8,13 +8,17 @@ from urllib.parse import unquote
 
 from pydantic_core import to_json
 
+from ..catalogue import base_price, provider_rows, visible
 from ..errors import UnknownModel
 from ..gateway import Gateway
 from ..types import IN_PROCESS, Caller, ModelInfo
 from ._incoming import Incoming
 from ._who import Inside
 
-__all__ = ["Models", "OneModel", "model_card", "model_list"]
+__all__ = ["Models", "OneModel", "Providers", "Ranking", "model_card", "model_list"]
+
+
+RATES = ("input", "output", "cached", "cache_write")
 
 
 class Models:
@@ -44,6 +48,32 @@ class OneModel:
         raise UnknownModel(f"the model {name[:128]!r} is not known here. GET /v1/models lists all.", param="model")
 
 
+class Providers:
+    """Answer GET /models/providers."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._gateway = inside.gateway
+
+    async def __call__(self, request: Incoming) -> None:
+        """Sum use up by provider, over what the caller may ask for."""
+        gateway = self._gateway
+        models = visible(gateway.parts.catalogue, request.caller, gateway.clock.wall())
+        healthy = {name: gateway.memory.health(name) == "healthy" for name in gateway.parts.providers}
+        rows = provider_rows(gateway.parts.providers, models, gateway.memory.use(), healthy)
+        await request.answer(to_json({"data": rows}))
+
+
+class Ranking:
+    """Answer GET /ranking/models."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._gateway = inside.gateway
+
+    async def __call__(self, request: Incoming) -> None:
+        """Rank what the caller may ask for."""
+        await request.answer(to_json({"data": self._gateway.ranking(request.caller)}))
+
+
 def model_list(gateway: Gateway, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
     """List what a caller can ask for: routes first, then each provider's models."""
     routes = [
@@ -51,12 +81,12 @@ def model_list(gateway: Gateway, caller: Caller = IN_PROCESS) -> list[dict[str, 
         for name, targets in gateway.parts.names.routes.items()
         if (open_to := [str(t) for t in targets if caller.may_use(name, str(t), t.model)])
     ]
-    living = gateway.parts.catalogue.living(datetime.fromtimestamp(gateway.clock.wall(), UTC).date())
-    return [*routes, *(model_card(i) for i in living if caller.may_use(i.id, f"{i.provider}/{i.id}"))]
+    at, catalogue = gateway.clock.wall(), gateway.parts.catalogue
+    return [*routes, *(model_card(info, at, catalogue.is_listed(info)) for info in visible(catalogue, caller, at))]
 
 
-def model_card(info: ModelInfo) -> dict[str, Any]:
-    """Describe a model."""
+def model_card(info: ModelInfo, at: float, listed: bool | None = None) -> dict[str, Any]:
+    """Describe a model: what nobody knows of it is left out. `pricing` is per million tokens, at any hour and size."""
     card: dict[str, Any] = {
         "id": info.id,
         "object": "model",
@@ -71,7 +101,16 @@ def model_card(info: ModelInfo) -> dict[str, Any]:
         card["max_output_tokens"] = info.max_output
     if info.shutdown:
         card["shutdown_date"] = info.shutdown.isoformat()
+    price = base_price(info, at)
+    if price is not None:
+        card["pricing"] = {name: _dollars(rate) for name in RATES if (rate := getattr(price, name)) is not None}
+    if listed is not None:
+        card["listed"] = listed
     return card
+
+
+def _dollars(picodollars_per_token: int) -> float:
+    return picodollars_per_token / 1_000_000
 
 
 def _seconds(day: date | None) -> int:

@@ -42,6 +42,10 @@ class Door:
         visit = Visit(self._clock.wall(), request.address, _origin(request))
         return await self._callers.caller(key, visit)
 
+    def is_named(self, request: Incoming) -> bool:
+        """Tell whether a request names a caller. Raises Unauthenticated for several keys, and one in the URL."""
+        return bool(self._callers and _key(request))
+
     def _address(self, request: Incoming) -> str:
         """Give the client's address, as far as our own proxies tell it."""
         client = request.scope.get("client")

@@ -6,12 +6,13 @@ from urllib.parse import parse_qs
 
 from pydantic_core import to_json
 
-from ..errors import Forbidden, RequestError
+from ..errors import ConfigurationError, Forbidden, RequestError
+from ..guards import CONTENT_TYPE, Metrics
 from ..secrets import Secret
 from ._incoming import Incoming
 from ._who import Inside
 
-__all__ = ["ClearRests", "CurrentKey", "Keys", "ReloadKeys"]
+__all__ = ["ClearRests", "CurrentKey", "Keys", "MetricsPage", "ReloadAll", "ReloadKeys"]
 
 
 class CurrentKey:
@@ -66,6 +67,21 @@ class ReloadKeys:
         await request.answer(to_json({"replaced": replaced}))
 
 
+class ReloadAll:
+    """Answer POST /admin/reload: load the configuration again, in every process."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._reload = inside.reload
+
+    async def __call__(self, request: Incoming) -> None:
+        """Say what needs a restart. Raises RequestError where the new configuration is wrong: nothing has changed."""
+        try:
+            warnings = await self._reload()
+        except ConfigurationError as error:
+            raise RequestError(f"nothing was reloaded: {error.message}", code="configuration") from None
+        await request.answer(to_json({"reloaded": True, "warnings": warnings}))
+
+
 class ClearRests:
     """Answer POST /admin/rests/clear?provider=NAME: what rests there may be asked again at once."""
 
@@ -80,3 +96,20 @@ class ClearRests:
             raise RequestError(f"there is no provider {unknown.pop()[:64]!r}.", status=404, param="provider")
         cleared = sum(self._gateway.memory.rests.clear_all(provider) for provider in providers)
         await request.answer(to_json({"cleared": cleared}))
+
+
+class MetricsPage:
+    """Answer GET /metrics: what Prometheus reads."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._gateway = inside.gateway
+
+    async def __call__(self, request: Incoming) -> None:
+        """Write all figures, those of other workers included."""
+        found = next((guard for guard in self._gateway.parts.guards if isinstance(guard, Metrics)), None)
+        if found is None:
+            raise RequestError(
+                'nothing is measured here. Add [[guards]] use = "metrics", or serve with prometheus-client installed.',
+                status=404,
+            )
+        await request.answer(found.page(), headers={"cache-control": "no-store"}, kind=CONTENT_TYPE.encode())

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import to_json
 
+from ..state import Mean
 from ..types import Target, Usage
 
 __all__ = ["Estimator", "Size", "expected_usage", "size_of"]
@@ -135,21 +136,6 @@ class Estimator:
 def expected_usage(body: Mapping[str, Any]) -> Usage:
     """Guess what a request will use at a model nothing was reported of."""
     return Estimator().usage(Target("", ""), size_of(body))
-
-
-class Mean:
-    """Average what came last: each new value counts a sixteenth at least."""
-
-    __slots__ = ("count", "value")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.value = 0.0
-
-    def add(self, value: float) -> None:
-        """Take a value in."""
-        self.count += 1
-        self.value += (value - self.value) / min(self.count, 16)
 
 
 class Model:

@@ -4,39 +4,91 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Annotated, Any
 
+import anyio
 import typer
 
+from ..catalogue import base_price, visible
 from ..config import Settings, as_sandbox, load, parse
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, RequestError
 from ..gateway import Gateway
 from ..plugins import Registry
-from ..types import ModelInfo, Price
+from ..types import ABILITIES, IN_PROCESS, ModelInfo, Price
 from ._options import AsJSON, Config, allowed_plugins, settings_with_providers
 
 __all__ = ["models"]
 
+Only = Annotated[str, typer.Option("--provider", help="Only this provider's models.")]
+Able = Annotated[list[str] | None, typer.Option("--ability", help="Only models that can do this; may be repeated.")]
+Refresh = Annotated[bool, typer.Option("--refresh", help="Ask the vendors for their lists first.")]
 
-def models(config: Config = None, as_json: AsJSON = False) -> None:
+
+def models(
+    config: Config = None,
+    provider: Only = "",
+    ability: Able = None,
+    refresh: Refresh = False,
+    as_json: AsJSON = False,
+) -> None:
     """List routes and models."""
     settings = load(config)
-    gateway = Gateway(settings_with_providers(config) if settings.providers else _everything())
-    routes = {name: [str(target) for target in targets] for name, targets in gateway.parts.names.routes.items()}
-    today = datetime.now(UTC).date()
-    living = list(gateway.parts.catalogue.living(today))
+    gateway = Gateway(settings_with_providers(config) if settings.providers or refresh else _everything())
+    _check("provider", [provider] if provider else [], list(gateway.parts.providers))
+    _check("ability", ability or [], sorted(ABILITIES))
+    if refresh:
+        anyio.run(_refresh, gateway, provider or None)
+    now = datetime.now(UTC).timestamp()
+    shown = [
+        info
+        for info in visible(gateway.parts.catalogue, IN_PROCESS, now)
+        if (not provider or info.provider == provider) and set(ability or ()) <= info.abilities
+    ]
+    filtered = bool(provider or ability)
+    names = {} if filtered else gateway.parts.names.routes
+    routes = {name: [str(target) for target in targets] for name, targets in names.items()}
     if as_json:
-        typer.echo(json.dumps({"routes": routes, "models": [_card(model) for model in living]}, indent=2))
+        cards = [_card(info, now, gateway.parts.catalogue.is_listed(info)) for info in shown]
+        typer.echo(json.dumps({"routes": routes, "models": cards}, indent=2))
         return
     for name, targets in routes.items():
         typer.echo(f"route {name}: {' -> '.join(targets)}")
+    _table(gateway, shown, now)
+
+
+def _table(gateway: Gateway, shown: list[ModelInfo], now: float) -> None:
     typer.echo(
         f"{'provider/model':<44} {'window':>9}  {'$ in':>7} {'$ out':>7}  abilities    (prices per million tokens)"
     )
-    for model in living:
-        price = _now(model)
+    for info in shown:
+        price = base_price(info, now)
         into, out = (_dollars(price.input), _dollars(price.output)) if price else ("?", "?")
-        name, abilities = f"{model.provider}/{model.id}", " ".join(sorted(model.abilities))
-        typer.echo(f"{name:<44} {model.window or '?':>9}  {into:>7} {out:>7}  {abilities}")
+        words = [" ".join(sorted(info.abilities)) or "?"]
+        words += [f"off on {info.shutdown}"] if info.shutdown else []
+        words += ["not listed by its vendor"] if gateway.parts.catalogue.is_listed(info) is False else []
+        name = f"{info.provider}/{info.id}"
+        typer.echo(f"{name:<44} {info.window or '?':>9}  {into:>7} {out:>7}  {'; '.join(words)}")
+
+
+def _check(what: str, given: list[str], known: list[str]) -> None:
+    for word in given:
+        if word not in known:
+            near = get_close_matches(word, known, 1, 0.5)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There is: {', '.join(known)}."
+            raise RequestError(f"there is no {what} {word!r}. {hint}")
+
+
+async def _refresh(gateway: Gateway, provider: str | None) -> None:
+    async with gateway:
+        rows = await gateway.refresh_models(provider)
+    for row in rows:
+        said = row["error"] or f"{row['models']} models, {len(row['new'])} new, {len(row['gone'])} not listed"
+        typer.echo(f"{row['provider']}: {said}", err=True)
+    document = gateway.parts.listings.document
+    kept = f"kept in {document.path}" if document else 'not kept: state.url is no "file:PATH"'
+    typer.echo(f"The lists are {kept}.", err=True)
 
 
 def _everything() -> Settings:
@@ -55,26 +107,43 @@ def _everything() -> Settings:
     return as_sandbox(parse({"providers": tables}))
 
 
-def _card(model: ModelInfo) -> dict[str, object]:
-    price = _now(model)
+def _card(info: ModelInfo, now: float, listed: bool | None) -> dict[str, Any]:
+    price = base_price(info, now)
     return {
-        "id": model.id,
-        "provider": model.provider,
-        "window": model.window or None,
-        "max_output": model.max_output or None,
-        "abilities": sorted(model.abilities),
-        "shutdown": model.shutdown.isoformat() if model.shutdown else None,
+        "id": info.id,
+        "provider": info.provider,
+        "window": info.window or None,
+        "max_output": info.max_output or None,
+        "abilities": sorted(info.abilities),
+        "released": info.released.isoformat() if info.released else None,
+        "shutdown": info.shutdown.isoformat() if info.shutdown else None,
+        "successor": info.successor,
         "input_per_million": _dollars(price.input if price else None),
         "output_per_million": _dollars(price.output if price else None),
+        "prices": [_row(row) for row in info.prices],
+        "listed": listed,
     }
 
 
-def _now(model: ModelInfo) -> Price | None:
-    """Give the base price: in force, at any hour, for any size."""
-    today = datetime.now(UTC).date()
-    rows = [row for row in model.prices if row.since <= today and not row.hours and not row.above_tokens]
-    return max(rows, key=lambda row: row.since, default=None)
+def _row(price: Price) -> dict[str, Any]:
+    """Give a row of prices, in dollars per million tokens (per image for `per_image`), without what is not set."""
+    fields = {name: getattr(price, name) for name in price.__dataclass_fields__}
+    for name, value in fields.items():
+        if name in {"input", "output", "cached", "cache_write", "image_input", "image_output"}:
+            fields[name] = None if value is None else _dollars(value)
+        elif name == "per_image":
+            fields[name] = None if value is None else _plain(value, 12)
+        elif name in {"since", "until"}:
+            fields[name] = value and value.isoformat()
+    fields["not_on"] = [day.isoformat() for day in price.not_on]
+    return {name: value for name, value in fields.items() if value not in (None, (), [], "", 0)}
 
 
 def _dollars(picodollars_per_token: int | None) -> str:
-    return "?" if picodollars_per_token is None else f"{picodollars_per_token / 1_000_000:g}"
+    return "?" if picodollars_per_token is None else _plain(picodollars_per_token, 6)
+
+
+def _plain(amount: int, places: int) -> str:
+    """Write an amount exactly, without zeros at its end."""
+    text = f"{Decimal(amount).scaleb(-places):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

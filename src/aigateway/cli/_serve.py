@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,10 +76,28 @@ def _serve_many(config: Path | None, settings: Settings, listener: socket.socket
     from ._server import TOO_LONG
     from ._workers import Workers
 
-    _app(settings)  # what is wrong is said here, once
-    _announce(settings, listener)
-    patience, workers = settings.server.drain + TOO_LONG + 5, settings.server.workers
-    raise typer.Exit(Workers(work, (config, workers, listener), workers, patience=patience).run())
+    with shared_figures():
+        _app(settings)  # what is wrong is said here, once
+        _announce(settings, listener)
+        patience, workers = settings.server.drain + TOO_LONG + 5, settings.server.workers
+        code = Workers(work, (config, workers, listener), workers, patience=patience).run()
+    raise typer.Exit(code)
+
+
+@contextmanager
+def shared_figures() -> Iterator[None]:
+    """Give workers a folder to keep their metrics in side by side, unless the environment names one."""
+    from ..guards import SHARED
+
+    if os.environ.get(SHARED):
+        yield
+        return
+    with TemporaryDirectory(prefix="aigateway-metrics-") as folder:
+        os.environ[SHARED] = folder
+        try:
+            yield
+        finally:
+            del os.environ[SHARED]
 
 
 def work(config: Path | None, workers: int, listener: socket.socket) -> None:
@@ -99,13 +120,14 @@ def _leave(server: Server) -> None:
 
 
 def _app(settings: Settings) -> App:
-    """Make the application; a server logs each call and has limits, whatever else is configured."""
+    """Make the application; a server logs, measures and limits, whatever else is configured."""
     from ..asgi import create_app
     from ..config import with_guards
     from ..gateway import Gateway
     from ..types import ChatRequest
 
-    app = create_app(Gateway(with_guards(settings, "log", "concurrency", "rate_limit")), close=True)
+    wanted = ["log", *(["metrics"] if find_spec("prometheus_client") else []), "concurrency", "rate_limit"]
+    app = create_app(Gateway(with_guards(settings, *wanted)), close=True)
     ChatRequest.parse({"messages": [{"role": "user", "content": "warm up"}]})  # not the first caller's to wait for
     # What was built lives as long as the process: out of the collector's sight, and it looks less often.
     gc.collect()

@@ -15,6 +15,8 @@ from multiprocessing import connection, get_context, parent_process
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from ..guards import forget
+
 if TYPE_CHECKING:
     import socket
     from multiprocessing.context import SpawnProcess
@@ -72,6 +74,7 @@ class Workers:
     def _replace(self) -> None:
         for process in [process for process in self._running if not process.is_alive()]:
             born = self._running.pop(process)
+            forget(process.pid or 0)
             if self._stops:
                 continue
             self._died_young = self._died_young + 1 if time.monotonic() - born < YOUNG else 0

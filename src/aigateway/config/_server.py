@@ -38,6 +38,7 @@ class ServerSettings(Table):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     debug: bool = False
     log_requests: bool = True
+    public_catalogue: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     drain: Seconds = 30.0
     write_timeout: Seconds = 60.0

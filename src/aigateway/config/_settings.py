@@ -19,6 +19,7 @@ from ._origin import Context
 from ._routes import RetrySettings, RouteSettings, TimeoutSettings
 from ._server import DecisionSettings, ServerSettings
 from ._tables import Moment, SecretReference, Table, read_secret
+from .models import ModelSettings
 
 __all__ = ["GuardSettings", "KeySettings", "ProviderSettings", "Settings"]
 
@@ -116,6 +117,7 @@ class Settings(Table):
     unknown_models: Literal["refuse", "default"] = "refuse"
     fallback: str = ""
     providers: dict[str, ProviderSettings] = {}
+    models: dict[str, ModelSettings] = {}
     routes: dict[str, RouteSettings] = {}
     timeouts: TimeoutSettings = TimeoutSettings()
     retries: RetrySettings = RetrySettings()

@@ -4,7 +4,7 @@ from ._chunks import Chunks
 from ._exchange import Exchange
 from ._io import IO, running_loop
 from ._open import NO_KEY, answered, open_exchange
-from ._probe import fetch, probe
+from ._probe import fetch, probe, relist
 from ._race import race
 from ._source import chunks_of
 from ._ticks import Ticks
@@ -12,5 +12,5 @@ from ._timer import Timer, timer_for
 
 __all__ = [
     "IO", "NO_KEY", "Chunks", "Exchange", "Ticks", "Timer", "answered", "chunks_of", "fetch", "open_exchange", "probe",
-    "race", "running_loop", "timer_for",
+    "race", "relist", "running_loop", "timer_for",
 ]  # fmt: skip  # a list of names

@@ -17,10 +17,12 @@ import anyio
 from ..errors import REMEDIES, Billed, GatewayError, Kind, ProviderError, RequestError, StreamInterrupted, WireError
 from ..guards import tell
 from ..secrets import Secret
-from ..types import Call, Chunk, Cost, Decision, Outcome, Reply, Role, Step, Target, Timeouts, Usage
+from ..types import Call, Chunk, Decision, Outcome, Reply, Role, Step, Target, Timeouts, Usage
 from ._failures import BROKE, from_wire, placed, said
 from ._io import IO
+from ._oddities import note
 from ._pieces import is_text, without_role
+from ._said import said_in, said_in_reply
 from ._source import Broken, Source, WireSource
 from ._timer import expired
 
@@ -32,7 +34,7 @@ CLOSING, FINISHING = 2.0, 0.25
 # What an exchange takes over from the one that goes on for it.
 TAKEN_OVER = (
     "target", "timer", "deadline", "drain", "started", "role", "_key", "_wait", "_source", "_open", "_ready", "_held",
-    "_heard", "_paused",
+    "_heard", "_paused", "_said", "bill", "request",
 )  # fmt: skip  # a list of names
 HOLDING = 16
 OnClose = Callable[[Outcome], Awaitable[None]]
@@ -53,14 +55,14 @@ class Exchange:
     end (the guards). `collect` keeps the text so far for a caller who wants the partial answer.
     `go_on` asks somebody for the rest of an answer that broke off; `drain` is for how many seconds
     a cancelled stream is still read where the vendor counts it anyway; `lost` marks an answer that
-    came second.
+    came second. `bill` knows what the call costs.
     """
 
     __slots__ = (
         "_committed", "_error", "_heard", "_held", "_io", "_key", "_lost", "_on_close", "_only_text", "_open",
-        "_paused", "_ready", "_resumed", "_source", "_texts", "_told", "_wait", "call", "collect", "deadline", "drain",
-        "first_content", "go_on", "headers", "lost", "outcome", "reply", "request", "role", "started", "target",
-        "timer",
+        "_paused", "_ready", "_resumed", "_said", "_source", "_texts", "_told", "_wait", "bill", "call", "collect",
+        "deadline", "drain", "first_content", "go_on", "headers", "lost", "outcome", "reply", "request", "role",
+        "started", "target", "timer",
     )  # fmt: skip  # one object per request
 
     def __init__(self, call: Call, target: Target, io: IO, *, key: Secret | None = None, wait: float = 0.0) -> None:
@@ -75,6 +77,8 @@ class Exchange:
         self.drain = 0.0
         self.headers: Mapping[str, str] = {}
         self.lost = False
+        self.bill = io.bill(target)
+        self._said = 0  # bytes of text that came back
         self.role: Role = ""
         self.timer = io.timer()
         self._lost = self.timer.lost
@@ -206,16 +210,18 @@ class Exchange:
         try:
             if left <= 0:  # a read that need not wait would still succeed
                 raise TimeoutError
-            return await self.timer.within(left, lambda: source.read(begun))
+            batch = await self.timer.within(left, lambda: source.read(begun))
         except TimeoutError:
             what = "further content" if begun else "first content"
             raise expired(self.call.deadline, self._io.clock.now(), what, min(limit, self.timeouts.total)) from None
         except WireError as error:
             raise from_wire(error) from None
         except Broken as broken:
-            return self._keep_before(broken)
+            batch = self._keep_before(broken)
         finally:
             self._paused = self._io.clock.now()
+        self._said += sum(map(said_in, batch))
+        return batch
 
     def _keep_before(self, broken: Broken) -> list[Chunk]:
         """Give the chunks that came with an error; the error follows them, unless nothing is promised yet."""
@@ -232,7 +238,7 @@ class Exchange:
 
     def _interrupted(self, cause: ProviderError) -> StreamInterrupted:
         text, reasoning = ("".join(parts) for parts in zip(*self._texts, strict=True)) if self._texts else ("", "")
-        error = StreamInterrupted(cause).carrying(text, reasoning, self.usage)
+        error = StreamInterrupted(cause).carrying(text, reasoning, self._counted())
         error.trace = self.call.trace
         return error
 
@@ -256,10 +262,18 @@ class Exchange:
 
     @property
     def usage(self) -> Usage | None:
-        """Give what is known of the usage."""
+        """Give what is known of the usage: what was reported so far, in the end an estimate where nothing was."""
+        if self.outcome is not None:
+            return self.outcome.usage
         if self.reply is not None:
             return self.reply.usage
         return self._source.usage if self._source else None
+
+    def _counted(self) -> Usage | None:
+        """Give what was reported, else an estimate."""
+        usage = self.reply.usage if self.reply else self._source.usage if self._source else None
+        said = said_in_reply(self.reply) if self.reply and usage and usage.source == "unknown" else self._said
+        return self.bill.usage(usage, self.request.body, said)
 
     @property
     def decision(self) -> Decision | None:
@@ -281,7 +295,7 @@ class Exchange:
         try:
             if self.drain and self.outcome.state == "cancelled":
                 await self._read_on()
-                self.outcome = self.outcome._replace(usage=self.usage)
+                self.outcome = self.outcome._replace(usage=self._counted())
         finally:
             await self._let_go(self.outcome)
 
@@ -298,7 +312,8 @@ class Exchange:
     async def drop(self, error: BaseException) -> None:
         """Let go after a failure before content; the loops settle what they hold."""
         failed = error if isinstance(error, ProviderError) else None
-        self.outcome = Outcome("failed" if failed else "cancelled", error=failed)
+        counts = failed is None or failed.may_have_cost
+        self.outcome = Outcome("failed" if failed else "cancelled", self._counted() if counts else None, failed)
         if not isinstance(error, RequestError):  # nothing was sent then
             self.call.trace.steps.append(self._step(self.outcome))
         await self._close_source()
@@ -309,16 +324,9 @@ class Exchange:
         self.call.trace.steps.append(self._step(outcome))
         for settles in self._held:
             settles.settle(outcome)
-        source = self._source
-        if isinstance(source, WireSource) and source.skipped is not None:
-            placed(source.skipped, self.target, self._key)
-            self.call.trace.warnings.append(f"one event of {self.target} made no sense and was skipped")
-        crossed = source.crossed if source is not None else 0
-        if crossed:
-            LOG.warning(
-                "%s: %d events named another answer than the first; it may be another request's", self.target, crossed
-            )
-            self.call.trace.warnings.append(f"{self.target} named another answer in {crossed} events of this one")
+        if outcome.state == "complete":
+            self.bill.learn(outcome.usage, self.request.body)
+        note(self._source, self.call, self.target, self._key)
 
     async def _read_on(self) -> None:
         """Read for a while what nobody wants any more, to learn what it costs."""
@@ -326,7 +334,7 @@ class Exchange:
         with anyio.move_on_after(self.drain, shield=True):
             try:
                 while source is not None and not source.ended:
-                    await source.read(True)
+                    self._said += sum(map(said_in, await source.read(True)))
             except (ProviderError, WireError, Broken, TimeoutError):
                 return
 
@@ -346,12 +354,14 @@ class Exchange:
                     await source.aclose()
 
     def _ended(self, error: GatewayError | None) -> Outcome:
-        seconds = self._io.clock.now() - self.call.started
+        seconds, usage = self._io.clock.now() - self.call.started, self._counted()
+        if self.reply is not None and usage is not None:
+            self.reply.usage = usage
         if self.complete and not self.lost:
-            return Outcome("complete", self.usage, None, seconds, self.first_content, self.reply)
+            return Outcome("complete", usage, None, seconds, self.first_content, self.reply)
         if self._error is not None:
-            return Outcome("interrupted", self.usage, self._interrupted(self._error), seconds, self.first_content)
-        return Outcome("cancelled", self.usage, error, seconds, self.first_content)
+            return Outcome("interrupted", usage, self._interrupted(self._error), seconds, self.first_content)
+        return Outcome("cancelled", usage, error, seconds, self.first_content)
 
     @property
     def _first_of_call(self) -> float | None:
@@ -380,7 +390,7 @@ class Exchange:
             reason=said(failed) if failed else "",
             billed=self._billed(outcome),
             usage=outcome.usage,
-            cost=Cost() if self.role == "guard" else self._io.price(self.target, outcome.usage),
+            cost=self.bill.cost(outcome.usage),
             role=self.role,
             first_content=self._first_of_call,
             retry_after=failed.retry_after if failed else None,

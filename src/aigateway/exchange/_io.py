@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..catalogue import Bill
 from ..transport import Transport
-from ..types import Clock, Cost, Target, Timeouts, Usage
+from ..types import Clock, Target, Timeouts
 from ._timer import Timer
 
 __all__ = ["IO", "running_loop"]
@@ -15,13 +16,13 @@ __all__ = ["IO", "running_loop"]
 
 @dataclass(frozen=True, slots=True)
 class IO:
-    """Hold the network, the clock, what makes timers on this event loop, the default limits, and what things cost."""
+    """Hold the network, the clock, what makes timers on this event loop, the default limits, and what opens bills."""
 
     transport: Transport
     clock: Clock
     timer: Callable[[], Timer]
     timeouts: Timeouts = field(default_factory=Timeouts)
-    price: Callable[[Target, Usage | None], Cost] = lambda target, usage: Cost()
+    bill: Callable[[Target], Bill] = Bill
 
 
 def running_loop() -> object:

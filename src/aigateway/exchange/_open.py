@@ -8,6 +8,7 @@ from typing import TypeGuard, TypeVar, cast
 
 import anyio
 
+from ..catalogue import FREE
 from ..errors import Kind, ProviderError, RequestError, WireError
 from ..operations import offered
 from ..providers import LocalProvider, Provider
@@ -73,6 +74,7 @@ async def answered(call: Call, reply: Reply, io: IO) -> Exchange:
     """Wrap a reply a guard gave by itself; where a stream was asked, it is told as one."""
     exchange = Exchange(call, Target(reply.provider or "guard", reply.model), io)
     exchange.role = "guard"
+    exchange.bill = FREE
     await _take(exchange, reply)
     return exchange
 

@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from ..errors import ProviderError
 from ..secrets import Redact
-from ..types import Call, Chunk, Decision, Outcome
+from ..types import Call, Chunk, Decision, Outcome, Usage
 from ._guard import GuardOptions
 from ._settings import flag_of
 
@@ -81,6 +81,14 @@ def json_line(fields: Mapping[str, Any]) -> str:
     return to_json(fields, ensure_ascii=True).decode().replace("\x7f", "\\u007f")
 
 
+def _buckets(usage: Usage) -> dict[str, Any]:
+    """Name what was used; rare buckets where there is something in them, and where it is no report, that it is none."""
+    more = ("cache_write", "reasoning", "images", "image_input", "image_output", "tier")
+    counts = {"input": usage.input, "output": usage.output, "cached": usage.cached}
+    counts |= {name: value for name in more if (value := getattr(usage, name))}
+    return counts if usage.source == "reported" else {**counts, "source": usage.source}
+
+
 def line_of(call: Call, outcome: Outcome) -> dict[str, Any]:
     """Give the line's fields."""
     steps = call.trace.steps
@@ -105,8 +113,8 @@ def line_of(call: Call, outcome: Outcome) -> dict[str, Any]:
         line["not_asked"] = [f"{target}: {reason}" for target, _, reason in call.trace.dropped]
     if outcome.first_content is not None:
         line["first_content_ms"] = round(outcome.first_content * 1000, 1)
-    if outcome.usage is not None:
-        line["usage"] = {"input": outcome.usage.input, "output": outcome.usage.output, "cached": outcome.usage.cached}
+    if outcome.usage is not None and outcome.usage.source != "unknown":
+        line["usage"] = _buckets(outcome.usage)
     billed = [step.cost for step in steps if step.billed != "no"]
     if billed:
         cost = Decision("", "", (), steps=tuple(steps)).cost

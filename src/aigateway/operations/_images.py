@@ -47,7 +47,7 @@ class ImagesCodec:
         body["data"] = rows
         if type(body.get("created")) is not int:
             body["created"] = int(at)
-        usage = read_responses_usage(body.get("usage"))
+        usage = read_responses_usage(body.get("usage"), images=len(rows))
         if usage is None:
             body.pop("usage", None)
         return ImageReply(body, usage or Usage(images=len(rows), source="reported"), provider=peer.name)

@@ -119,7 +119,7 @@ def piece(name: str, body: Mapping[str, Any]) -> Said:
         block = body.get("content_block")
         if not isinstance(block, dict):
             raise nonsense("a content block is not an object")
-        return NOTHING if block.get("type") in WORDS else Said()
+        return NOTHING if str(block.get("type")) in WORDS else Said()
     if name != "content_block_delta":
         return NOTHING
     delta = body.get("delta")

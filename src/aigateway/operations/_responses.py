@@ -77,7 +77,7 @@ def check(peer: Peer, body: Mapping[str, Any]) -> None:
     """Refuse a response that failed, or has no output. Raises ProviderError."""
     output = body.get("output")
     if body.get("status") in ("failed", "cancelled"):
-        raise peer.classify(WireFailure(200, event={"error": body.get("error") or {"message": "the response failed"}}))
+        raise peer.classify(WireFailure(200, event=failed(body)))
     if not isinstance(output, list) or not all(isinstance(item, dict) for item in output):
         raise nonsense("the response has no output")
     if not output and said(body).finish_reason == "content_filter":
@@ -115,7 +115,7 @@ def piece(name: str, body: Mapping[str, Any]) -> Said:
             raise nonsense("a delta is not a text")
         return Said(delta, content=bool(delta)) if name in TEXTS else Said("", delta, content=bool(delta))
     item = body.get("item")
-    if name.startswith("response.output_item.") and isinstance(item, dict) and item.get("type") in WORDS:
+    if name.startswith("response.output_item.") and isinstance(item, dict) and str(item.get("type")) in WORDS:
         return NOTHING
     return Said() if name.startswith("response.") else NOTHING
 

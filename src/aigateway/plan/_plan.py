@@ -12,7 +12,7 @@ from random import Random
 from ..catalogue import cost_of, price_at, size_of
 from ..errors import RequestError
 from ..parts import Parts
-from ..routing import Attempts, Branch, Orders, Resolved, Screen, one_space
+from ..routing import Attempts, Branch, Needs, Orders, Passed, Resolved, Screen, one_space
 from ..state import Health, Memory, Rest
 from ..types import (
     Call,
@@ -35,6 +35,8 @@ __all__ = ["Plan"]
 KeysRest = Callable[[Target, float], Rest | None]
 # Targets a refusal tells of, and models it offers instead.
 TOLD, OFFERED = 20, 3
+# Kinds of needs, and targets of each, that are remembered for a minute; callers choose what they need.
+MOST_NEEDS, MOST_PASSED = 64, 2048
 
 
 class Plan:
@@ -47,7 +49,11 @@ class Plan:
         self.operations = {name: getattr(p, "operations", None) for name, p in parts.providers.items()}
         self._terms = terms
         self._orders = Orders(parts.policies, random)
-        self._minute, self._rows = 0.0, dict[int, tuple[ModelInfo, Price | None]]()
+        # What was worked out this minute, by `id`: prices change with the hour, catalogues with a refresh.
+        self._minute = 0.0
+        self._rows: dict[int, tuple[ModelInfo, Price | None]] = {}
+        self._passed: dict[Needs, Passed] = {}
+        self.bare: dict[int, Candidate] = {}
 
     def resolve(self, call: Call) -> Resolved:
         """Find the targets a request stands for, and note it in the trace."""
@@ -75,7 +81,7 @@ class Plan:
         call.trace.dropped += screen.dropped
         if not groups:
             raise self._unspoken(call) if call.request.needs is not None else self._nobody(call, screen)
-        ordered = self._orders.order(call, groups, sight.candidate, dry=dry)
+        ordered = self._orders.order(call, groups, sight.candidate, dry=dry, repeats=resolved.repeats)
         call.trace.candidates += ordered
         call.trace.policies += self._policies(call, groups)
         return ordered
@@ -123,21 +129,35 @@ class Plan:
 
     def row(self, info: ModelInfo, tokens: int) -> Price | None:
         """Give the prices in force now, for so many input tokens; looked up once a minute."""
-        wall = self.clock.wall()
-        if wall // 60 != self._minute:
-            self._minute, self._rows = wall // 60, {}
-        known = self._rows.get(id(info))
+        rows = self.rows()
+        known = rows.get(id(info))
         if known is not None:
             return known[1]
-        row = price_at(info.prices, wall, tokens)
+        row = price_at(info.prices, self.clock.wall(), tokens)
         if not any(price.above_tokens for price in info.prices):
-            self._rows[id(info)] = (info, row)
+            rows[id(info)] = (info, row)
         return row
+
+    def rows(self) -> dict[int, tuple[ModelInfo, Price | None]]:
+        """Give the prices of this minute that were looked up, of models whose prices hold for any size."""
+        minute = self.clock.wall() // 60
+        if minute != self._minute:
+            self._minute, self._rows, self._passed, self.bare = minute, {}, {}, {}
+        return self._rows
+
+    def passed(self, needs: Needs) -> Passed:
+        """Give which targets had all that a request needs, this minute."""
+        known = self._passed.get(needs)
+        if known is None or len(known) > MOST_PASSED:
+            if len(self._passed) >= MOST_NEEDS:
+                self._passed.clear()
+            known = self._passed[needs] = {}
+        return known
 
     def price(self, target: Target, usage: Usage | None) -> Cost:
         """Price what was used at a target, now."""
         info = self.parts.catalogue.info(target.provider, target.model)
-        return cost_of(usage, info, self.clock.wall(), images=usage.images if usage else 0)
+        return cost_of(usage, info, self.clock.wall())
 
     def _gives_vectors(self, target: Target) -> bool:
         info = self.info(target)

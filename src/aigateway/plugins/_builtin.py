@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..guards import Concurrency, LogGuard, RateLimit
+from ..guards import Cache, Concurrency, Idempotency, LogGuard, Metrics, RateLimit, Spans
 from ..keys import ROTATIONS
 from ..providers import Dialect, OpenAICompatible
 from ..routing import POLICIES
@@ -17,7 +17,7 @@ __all__ = ["aigateway_guards", "aigateway_keys", "aigateway_providers", "aigatew
 class GenericProvider(OpenAICompatible):
     """Speak plain OpenAI chat to any server: vLLM, a router, a vendor without a plug-in."""
 
-    dialect = Dialect(base_url="", reasoning="reasoning")
+    dialect = Dialect(base_url="", reasoning="reasoning", charged="cost")  # OpenRouter's usage has a `cost`
 
 
 @hookimpl
@@ -28,10 +28,14 @@ def aigateway_providers() -> Iterator[ProviderRecord]:
 
 @hookimpl
 def aigateway_guards() -> Iterator[GuardRecord]:
-    """Offer `log`, `rate_limit` and `concurrency`."""
+    """Offer what the core brings itself."""
     yield GuardRecord("log", LogGuard.from_options, settings=LogGuard.SETTINGS)
     yield GuardRecord("rate_limit", RateLimit, settings=RateLimit.SETTINGS)
     yield GuardRecord("concurrency", Concurrency, settings=Concurrency.SETTINGS)
+    yield GuardRecord("cache", Cache, settings=Cache.SETTINGS)
+    yield GuardRecord("idempotency", Idempotency, settings=Idempotency.SETTINGS)
+    yield GuardRecord("metrics", Metrics, settings=Metrics.SETTINGS)
+    yield GuardRecord("otel", Spans, settings=Spans.SETTINGS)
 
 
 @hookimpl

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..errors import Kind, ProviderError
-from ..operations import WITHHELD, nonsense, read_object, read_usage
+from ..operations import WITHHELD, nonsense, read_object, usage_of
 from ..types import Chunk, Event, Usage, WireFailure
 from ._dialect import Dialect
 from ._shape import check_finish, check_index, check_message
@@ -126,8 +126,8 @@ class ChatDecoder:
 
     def _take_usage(self, body: dict[str, Any]) -> None:
         """Keep reported usage for the end; the last that makes sense counts."""
+        usage = usage_of(body, self.dialect.charged)
         found = body.pop("usage")
-        usage = read_usage(found)
         if usage is not None:
             self.usage, self._usage_body = usage, found
 

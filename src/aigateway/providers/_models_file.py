@@ -17,7 +17,8 @@ from ..types import ModelInfo, Price
 
 __all__ = ["load_models", "parse_models"]
 
-BUCKETS = ("input", "output", "cached", "cache_write")
+# Prices per million tokens; an image has one of its own.
+BUCKETS = ("input", "output", "cached", "cache_write", "image_input", "image_output")
 
 
 def load_models(module: str, provider: str) -> tuple[ModelInfo, ...]:
@@ -60,4 +61,4 @@ def _price(row: dict[str, Any]) -> Price:
             if not isinstance(row[name], str):
                 raise ValueError(f'the price {name} = {row[name]} must be a text, such as "0.15"')
             row[name] = int(Decimal(row[name]) * (10**12 if name == "per_image" else 10**6))
-    return Price(**{**row, "hours": tuple(row.pop("hours", ()))})
+    return Price(**{**row, "hours": tuple(row.pop("hours", ())), "not_on": tuple(row.pop("not_on", ()))})

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 from pydantic_core import from_json, to_json
 
 from ..errors import ConfigurationError, Kind, ProviderError
-from ..operations import CODECS, WITHHELD, Codec, Peer, nonsense, read_object, read_usage
+from ..operations import CODECS, WITHHELD, Codec, Peer, nonsense, read_object, usage_of
 from ..secrets import Secret
 from ..types import ChatRequest, HTTPRequest, ModelInfo, Reply, Target, Usage, WireFailure, WireResponse
 from ._classify import Rule, classify, read_error
@@ -188,7 +188,7 @@ class OpenAICompatible:
         if not body["choices"]:
             raise nonsense("the answer has no choices")
         body.setdefault("object", "chat.completion")
-        usage = read_usage(body.get("usage"))
+        usage = usage_of(body, self.dialect.charged)
         if usage is None:
             body.pop("usage", None)  # nobody is shown figures we do not believe
         return Reply(body, usage or Usage(), provider=self.name)

@@ -12,7 +12,7 @@ from ..keys import Ring, Rotation, Slot
 from ..state import Mirror
 
 if TYPE_CHECKING:
-    from ..catalogue import Estimator
+    from ..catalogue import Estimator, Listings
     from ..config import KeySettings, ProviderSettings, Settings
     from ..gateway import Gateway
     from ..parts import Parts
@@ -38,6 +38,11 @@ class Before:
     def estimator(self) -> Estimator | None:
         """Give what has learned how many tokens texts make."""
         return self._parts.estimator if self._parts is not None else None
+
+    @property
+    def listings(self) -> Listings | None:
+        """Give what vendors listed last."""
+        return self._parts.listings if self._parts is not None else None
 
     def provider(self, name: str, table: ProviderSettings) -> Provider | LocalProvider | None:
         """Give the provider that was made with the same settings; its keys are the ring's."""

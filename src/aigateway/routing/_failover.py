@@ -67,8 +67,9 @@ class Attempt:
 
     def settle(self, outcome: Outcome) -> None:
         """Report how the answer that came of it ended."""
-        attempts = self._attempts
-        attempts.health.end(self.target, outcome, attempts.now(), paid=self._paid, probe=self._probe)
+        attempts, now = self._attempts, self._attempts.now()
+        seconds = now - self._began
+        attempts.health.end(self.target, outcome, now, paid=self._paid, probe=self._probe, seconds=seconds)
 
     def __enter__(self) -> Self:
         self._began = self._attempts.now()

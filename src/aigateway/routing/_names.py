@@ -164,9 +164,9 @@ class Names:
         provider, slash, rest = name.partition("/")
         if slash and rest in self.catalogue.get(provider, ()):
             return self._found(Target(provider, rest), f"pinned to the provider {provider!r}", today, pinned=True)
-        for owner, models in self.catalogue.items():
-            if name in models:
-                return self._found(Target(owner, name), f"in the catalogue of {owner!r}", today)
+        owner = self._owner(name)
+        if owner:
+            return self._found(Target(owner, name), f"in the catalogue of {owner!r}", today)
         suffix = name[-6:]
         if suffix in SUFFIXES and len(name) > len(suffix):
             return self._sorted(name, suffix, today)
@@ -178,6 +178,15 @@ class Names:
                 found.warnings.append(f"{name[:128]!r} is not in the catalogue of {vendor!r}; it is asked as it is")
                 return found
         return self._unknown(name, today)
+
+    def forget(self) -> None:
+        """Look names up again: the catalogue has changed."""
+        self._known_names, self._known_ways, self._known_routes = {}, {}, {}
+
+    def _owner(self, name: str) -> str:
+        """Find who has a model; who described it goes before who merely lists it."""
+        owners = [owner for owner, models in self.catalogue.items() if name in models]
+        return next((owner for owner in owners if self.catalogue[owner][name].is_described), (*owners, "")[0])
 
     def _sorted(self, name: str, suffix: str, today: date) -> Resolved:
         """Take a name without its suffix, which says what goes before every policy."""

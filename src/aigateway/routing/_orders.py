@@ -28,7 +28,9 @@ class Orders:
         self._following = {name: _copied(policy) for name, policy in policies.items()}
         self._random = random
 
-    def order(self, call: Call, groups: Sequence[Branch], see: See, *, dry: bool = False) -> list[Candidate]:
+    def order(
+        self, call: Call, groups: Sequence[Branch], see: See, *, dry: bool = False, repeats: bool = True
+    ) -> list[Candidate]:
         """Give every target once, in the order it is tried; a dry run takes no turn and draws no number."""
         state = self._random.getstate() if dry else None
         try:
@@ -36,7 +38,7 @@ class Orders:
         finally:
             if state is not None:
                 self._random.setstate(state)
-        return _preferred(_unique(ordered), call.request.routing)
+        return _preferred(_unique(ordered) if repeats else ordered, call.request.routing)
 
     def policy(self, route: str, leads: bool, dry: bool) -> Policy | None:
         """Give the policy of a route; None for the order of the configuration."""
@@ -107,11 +109,12 @@ def _preferred(candidates: list[Candidate], routing: Routing) -> list[Candidate]
     if not routing.order:
         return candidates
     places = {name: place for place, name in reversed([*enumerate(routing.order)])}
-    last = len(routing.order)
+    last, models = len(routing.order), any("/" in name for name in routing.order)
 
     def place(candidate: Candidate) -> int:
         target = candidate.target
-        return min(places.get(str(target), last), places.get(target.provider, last))
+        of_provider = places.get(target.provider, last)
+        return min(places.get(str(target), last), of_provider) if models else of_provider
 
     return sorted(candidates, key=place)
 

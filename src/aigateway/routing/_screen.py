@@ -7,6 +7,7 @@ is only estimated, or said by some vendors only, drops it as long as another is 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, NamedTuple, Protocol
 
 from ..types import Call, Drop, MaxPrice, ModelInfo, Price, Target
@@ -46,6 +47,9 @@ class Needs(NamedTuple):
     max_price: MaxPrice | None = None
 
 
+Passed = dict[int, tuple[Target, float, float]]
+
+
 class View(Protocol):
     """What a screen may look at, for one request."""
 
@@ -61,8 +65,11 @@ class View(Protocol):
     def most(self) -> int:
         """Give the most tokens the request can be for any target."""
 
-    def price(self, info: ModelInfo | None) -> Price | None:
+    def price(self, info: ModelInfo) -> Price | None:
         """Give the prices of a model for this request, now."""
+
+    def passed(self, needs: Needs) -> Passed:
+        """Give who passed for the same needs lately, by the target's `id`, with window and longest answer."""
 
 
 class Screen:
@@ -76,7 +83,11 @@ class Screen:
         # Whoever has all of this needs no closer look; who says nothing of itself is looked at.
         self._all = self._needs.wants | {self._needs.ability} if self._needs.ability else self._needs.wants
         self._room = view.most() + self._needs.output
+        most = self._needs.max_price
+        limits = (("input", most.input), ("output", most.output)) if most else ()
+        self._limits = [(name, round(dollars * 1e6)) for name, dollars in limits if dollars is not None]
         self._tokens = view.tokens(None)
+        self._passed = view.passed(self._needs)
         self._doubts: list[Drop] = []
 
     def sift(self, groups: list[Branch]) -> list[Branch]:
@@ -107,7 +118,7 @@ class Screen:
                 if rest.members:
                     members.append(rest)
             else:  # a target with a condition is a target like any other, once its condition holds
-                members += [target for target in member.targets() if not self._drops(target, doubting)]
+                members += [m for m in member.members if isinstance(m, Branch) or not self._drops(m, doubting)]
         return branch.holding(members)
 
     def _holds(self, branch: Branch, when: When) -> bool:
@@ -118,13 +129,14 @@ class Screen:
         return not broken
 
     def _drops(self, target: Target, doubting: bool) -> bool:
-        info, needs = self._view.info(target), self._needs
+        needs, passed = self._needs, self._passed.get(id(target))
+        if passed is not None and passed[1] >= self._room and passed[2] >= needs.output:
+            return False
+        info = self._view.info(target)
         cannot = self._view.cannot(target)
         enough = info is None or (
             self._all <= info.abilities and info.window >= self._room and info.max_output >= needs.output
         )
-        if cannot is None and enough and needs.max_price is None:
-            return False
         unfit = cannot or (None if enough or info is None else self._unfit(target, info)) or self._too_dear(info)
         if unfit is not None:
             self.dropped.append(Drop(str(target), *unfit))
@@ -132,6 +144,9 @@ class Screen:
         doubtful = self._doubtful(target, info) if doubting and info is not None and not enough else None
         if doubtful is not None:
             self._doubts.append(Drop(str(target), *doubtful))
+        elif doubting and not (self._limits and info is not None and any(row.above_tokens for row in info.prices)):
+            window, longest = (info.window or inf, info.max_output or inf) if info is not None else (inf, inf)
+            self._passed[id(target)] = (target, window, longest)
         return doubtful is not None
 
     def _unfit(self, target: Target, info: ModelInfo) -> tuple[str, str] | None:
@@ -161,18 +176,14 @@ class Screen:
         return f"about {self._view.tokens(target):,} tokens{asked} do not fit its window of {info.window:,}"
 
     def _too_dear(self, info: ModelInfo | None) -> tuple[str, str] | None:
-        most = self._needs.max_price
-        if most is None:
-            return None
-        price = self._view.price(info)
-        for name, limit in (("input", most.input), ("output", most.output)):
+        price = self._view.price(info) if self._limits and info is not None else None
+        for name, limit in self._limits:
             rate: int | None = getattr(price, name, None)
-            if limit is None:
-                continue
             if rate is None:
                 return "max_price", f"its price for {name} is not known"
-            if rate > round(limit * 1e6):
-                return "max_price", f"{name} costs ${rate / 1e6:g} per million tokens, more than ${limit:g}"
+            if rate > limit:
+                dollars = f"${rate / 1e6:g} per million tokens"
+                return "max_price", f"{name} costs {dollars}, more than ${limit / 1e6:g}"
         return None
 
 

@@ -10,8 +10,10 @@ from ._limits import Rule, SharedLimits, Taken
 from ._memory import Memory
 from ._mirror import Mirror
 from ._rests import Change, Name, Rest, Rests, of_group, of_key, of_model, of_provider
+from ._use import Mean, Use
 
 __all__ = [
-    "THROTTLED", "TRANSIENT", "Change", "Decisions", "Document", "FileMirror", "Health", "Journal", "Memory", "Mirror",
-    "Name", "Rest", "Rests", "Rule", "SharedLimits", "Taken", "of_group", "of_key", "of_model", "of_provider",
+    "THROTTLED", "TRANSIENT", "Change", "Decisions", "Document", "FileMirror", "Health", "Journal", "Mean", "Memory",
+    "Mirror", "Name", "Rest", "Rests", "Rule", "SharedLimits", "Taken", "Use", "of_group", "of_key", "of_model",
+    "of_provider",
 ]  # fmt: skip  # a list of names

@@ -50,6 +50,12 @@ class Document:
             self._replace(data)
             self._data, self._stamp = data, self._now()
 
+    def write(self, data: dict[str, Any], *, patience: float = PATIENCE) -> None:
+        """Put an object in the file, whatever it held."""
+        with self._locked(patience):
+            self._replace(data)
+            self._data, self._stamp = data, self._now()
+
     @property
     def changed(self) -> bool:
         """Tell whether the file is another one than was read last; costs one look at its entry."""

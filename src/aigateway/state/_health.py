@@ -89,9 +89,18 @@ class Health:
                     rests.release(name)
                 rests.answered(name, now, knocked=knocked)
 
-    def end(self, target: Target, outcome: Outcome, now: float, *, paid: float = 0.0, probe: bool = False) -> None:
-        """Note how a call ended, and let what failed rest."""
-        self.memory.end(target, outcome)
+    def end(
+        self,
+        target: Target,
+        outcome: Outcome,
+        now: float,
+        *,
+        paid: float = 0.0,
+        probe: bool = False,
+        seconds: float = 0.0,
+    ) -> None:
+        """Note how a call ended after so many seconds, and let what failed rest."""
+        self.memory.end(target, outcome, seconds)
         if outcome.state == "complete":
             if self._breaker(target).succeeded(now):
                 self.memory.rests.put(_names(target)[0], "open", Kind.SERVER_ERROR, now)

@@ -9,6 +9,7 @@ from random import Random
 from ..errors import ProviderError, StreamInterrupted
 from ..types import Facts, Outcome, Target
 from ._rests import Rests
+from ._use import Mean, Use
 
 __all__ = ["Memory"]
 
@@ -43,12 +44,13 @@ class Pace:
 class Record:
     """Count one target's calls, and how long the last of them took to content."""
 
-    __slots__ = ("answered", "failed", "failing", "in_flight", "last_kind", "pace", "times")
+    __slots__ = ("answered", "ended", "failed", "failing", "first", "in_flight", "last_kind", "pace", "speed", "times")
 
     def __init__(self) -> None:
         self.pace = Pace()
         self.times: dict[bool, deque[float]] = {}  # streamed or whole -> seconds
-        self.in_flight = self.answered = self.failed = self.failing = 0
+        self.first, self.speed = Mean(), Mean()  # seconds to the first content of streams; tokens per second
+        self.in_flight = self.answered = self.failed = self.failing = self.ended = 0
         self.last_kind = ""
 
 
@@ -71,12 +73,24 @@ class Memory:
         """Count a call under way."""
         self._record(target).in_flight += 1
 
-    def end(self, target: Target, outcome: Outcome) -> None:
-        """Count how a call ended."""
+    def use(self) -> dict[tuple[str, str], Use]:
+        """Give how each target, by provider and model, did so far."""
+        return {
+            name: Use(record.ended, record.answered, record.failed, record.first.known, record.speed.known)
+            for name, record in self._records.items()
+            if record.ended
+        }
+
+    def end(self, target: Target, outcome: Outcome, seconds: float = 0.0) -> None:
+        """Count how a call ended, after so many seconds."""
         record = self._record(target)
         record.in_flight = max(0, record.in_flight - 1)
+        record.ended += 1
         if outcome.state == "complete":
             record.answered += 1
+            usage = outcome.usage
+            if seconds > 0 and usage is not None and usage.output > 0 and usage.source == "reported":
+                record.speed.add(usage.output / seconds)
             record.failing = 0
             record.last_kind = ""
             return
@@ -95,6 +109,8 @@ class Memory:
         if times is None:
             times = record.times[stream] = deque(maxlen=SAMPLES)
         times.append(seconds)
+        if stream:
+            record.first.add(seconds)
 
     def usual(self, target: Target, quantile: float, *, stream: bool) -> float | None:
         """Give the quantile of the last times; None while too few are known."""

@@ -40,7 +40,9 @@ class Completions:
             raise RequestError("'messages' belong to /v1/chat/completions; here it is 'prompt'", param="messages")
         for name, instead in REFUSED.items():
             value = body.get(name)
-            if value not in (None, False, "") and not (name == "best_of" and value in (1, body.get("n", 1))):
+            if name == "best_of" and value in (1, body.get("n", 1)):
+                continue
+            if value is not None and value is not False and value != "":  # a `logprobs` of 0 asks for some
                 message = f"{name!r} is not served: {instead}."
                 raise RequestError(message, param=name, code="unsupported_parameter")
         chat = {name: value for name, value in body.items() if name not in REFUSED and name != "prompt"}

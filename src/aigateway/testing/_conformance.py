@@ -20,9 +20,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import ProviderError
+from ..operations import EmbedRequest, ImageRequest
 from ..providers import Options, Provider
 from ..secrets import Secret
-from ..types import ChatRequest, Event, HTTPRequest, NativeChunk, Target, WireFailure, WireResponse
+from ..types import ABILITIES, ChatRequest, Event, HTTPRequest, NativeChunk, Target, WireFailure, WireResponse
 from ._fixtures import Fixture, load_fixtures, mismatches, play
 
 if TYPE_CHECKING:
@@ -106,6 +107,38 @@ STATUSES = (
 )
 
 
+CHAT: Mapping[str, Any] = {"messages": [{"role": "user", "content": "Hello"}]}
+# A request for each operation besides chat that a provider may declare.
+NATIVE: Mapping[str, Callable[[], ChatRequest]] = {
+    "responses": lambda: ChatRequest.translated("responses", {"input": "Hello"}, dict(CHAT)),
+    "messages": lambda: ChatRequest.translated("messages", {**CHAT, "max_tokens": 64}, dict(CHAT)),
+    "embeddings": lambda: EmbedRequest.parse({"input": ["Hello", "you"]}),
+    "images": lambda: ImageRequest.parse({"prompt": "a paper boat"}),
+}
+MESSAGE = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]}
+ANSWERS: Mapping[str, Mapping[str, Any]] = {
+    "responses": {"id": "1", "status": "completed", "output": [MESSAGE], "usage": {"input_tokens": 1}},
+    "messages": {"id": "1", "type": "message", "content": [{"type": "text", "text": "Hi"}], "stop_reason": "end_turn"},
+    "embeddings": {"data": [{"index": 0, "embedding": [1.0]}, {"index": 1, "embedding": [2.0]}], "usage": {}},
+    "images": {"data": [{"b64_json": "iVBORw0KGgo="}], "created": 1, "usage": {}},
+}
+STREAMS: Mapping[str, list[dict[str, Any]]] = {
+    "responses": [
+        {"type": "response.created", "response": {"id": "1"}},
+        {"type": "response.output_item.added", "item": {"type": "message"}},
+        {"type": "response.output_text.delta", "delta": "Hi"},
+        {"type": "response.completed", "response": ANSWERS["responses"]},
+    ],
+    "messages": [
+        {"type": "message_start", "message": {"id": "1", "usage": {"input_tokens": 1}}},
+        {"type": "content_block_start", "content_block": {"type": "text"}},
+        {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hi"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ],
+}
+
+
 class ProviderConformance:
     """Subclass with `provider` (a factory taking Options) and, if there are any, `fixtures`."""
 
@@ -187,7 +220,7 @@ class ProviderConformance:
     # -- the catalogue ----------------------------------------------------------------------
 
     def test_catalogue_is_sound(self) -> None:
-        """Ids are unique, retired ones have a successor that is not retired, prices are not negative."""
+        """Ids are unique, successors are not retired themselves, abilities are known words, prices not negative."""
         models = self.build().models()
         ids = [model.id for model in models]
         living = {model.id for model in models if model.successor is None}
@@ -195,13 +228,17 @@ class ProviderConformance:
             amount
             for model in models
             for price in model.prices
-            for amount in (price.input, price.output, price.cached, price.cache_write, price.per_image)
+            for amount in (
+                *(price.input, price.output, price.cached, price.cache_write),
+                *(price.image_input, price.image_output, price.per_image),
+            )
         ]
 
         assert ids
         assert len(set(ids)) == len(ids)
         assert {model.successor for model in models if model.successor} <= living
         assert all(amount is None or amount >= 0 for amount in amounts)
+        assert set[str]().union(*(model.abilities for model in models)) <= ABILITIES
 
     # -- failures ---------------------------------------------------------------------------
 
@@ -239,6 +276,49 @@ class ProviderConformance:
                     for _ in range(2):
                         list(decoder.feed(Event(body)))
                     list(decoder.end())
+
+    # -- operations besides chat ------------------------------------------------------------
+
+    def test_operations_are_encoded(self) -> None:
+        """Each declared operation is sent to an address of its own, names the target's model, and hides the key."""
+        for operation, request in self._operations():
+            sent = self.build().encode(request, Secret(KEY), Target("under-test", "a-model"))
+            body = json.loads(sent.body)
+
+            assert body["model"] == "a-model", operation
+            assert sent.url.startswith(("https://", "http://"))
+            assert any(KEY in value.reveal() for value in sent.headers.values() if isinstance(value, Secret))
+            assert KEY not in repr(sent)
+
+    def test_operations_refuse_garbage(self, garbage: bytes) -> None:
+        """Garbage with status 200 is a failure in every operation, and as an event raises nothing but ProviderError."""
+        for _, request in self._operations():
+            refused = False
+            try:
+                self.build().decode(request, WireResponse(200, {}, garbage))
+            except ProviderError:
+                refused = True
+            assert refused
+            with suppress(ProviderError):
+                decoder = self.build().decoder(request)
+                list(decoder.feed(Event(garbage)))
+
+    def test_operations_survive_odd_answers(self) -> None:
+        """An answer with a senseless field is read or refused, in every operation that has a dialect of its own."""
+        for operation, request in self._operations():
+            for events in odd_events(operation):
+                with suppress(ProviderError):
+                    decoder = self.build().decoder(request)
+                    for event in events:
+                        list(decoder.feed(Event(json.dumps(event).encode())))
+                    list(decoder.end())
+            for body in odd_bodies(operation):
+                with suppress(ProviderError):
+                    self.build().decode(request, WireResponse(200, {}, json.dumps(body).encode()))
+
+    def _operations(self) -> Iterator[tuple[str, ChatRequest]]:
+        for name in sorted(self.build().operations & NATIVE.keys()):
+            yield name, NATIVE[name]()
 
     def test_shows_no_key_a_vendor_quotes(self) -> None:
         """A key-like text in a vendor's body does not come out again."""
@@ -278,6 +358,30 @@ def odd_answer(part: str, name: str, value: object) -> dict[str, Any]:
     place = answer if name in IN_ANSWER else choice if name in IN_CHOICE else said
     place[name] = value
     return answer
+
+
+def odd_bodies(operation: str) -> Iterator[dict[str, Any]]:
+    """Build answers of an operation in which one field, at any depth, holds a value it should not have."""
+    yield from (body for body in oddly(ANSWERS[operation]) if isinstance(body, dict))
+
+
+def odd_events(operation: str) -> Iterator[list[dict[str, Any]]]:
+    """Build streams of a dialect in which one field of one event holds a value it should not have."""
+    events = STREAMS.get(operation, [])
+    for at, event in enumerate(events):
+        for odd in oddly(event):
+            yield [*events[:at], odd, *events[at + 1 :]]
+
+
+def oddly(value: Any) -> Iterator[Any]:
+    """Put each odd value in the place of each part of a value."""
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            yield from ({**value, name: odd} for odd in ODD)
+            yield from ({**value, name: odd} for odd in oddly(part))
+    elif isinstance(value, list):
+        for at, part in enumerate(value):
+            yield from ([*value[:at], odd, *value[at + 1 :]] for odd in (*ODD, *oddly(part)))
 
 
 def quoting(text: str) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ from ._call import Call, Clock, Outcome
 from ._caller import ANYONE, IN_PROCESS, Caller, Limits
 from ._decision import Considered, Decision, Drop, Ended, Role, Step, Trace
 from ._limits import Hedge, Recovery, Retries, Shadow, Terms, Timeouts
-from ._models import ModelInfo, Price
+from ._models import ABILITIES, ModelInfo, Price
 from ._native import NOTHING, NativeChunk, NativeReply, Said
 from ._reply import Chunk, Reply
 from ._target import Candidate, Facts, Target
@@ -13,9 +13,9 @@ from ._wire import Event, HTTPRequest, WireFailure, WireResponse
 from .request import ANYWHERE, ChatRequest, MaxPrice, Routing, messages_from, read_json, written
 
 __all__ = [
-    "ANYONE", "ANYWHERE", "IN_PROCESS", "NOTHING", "Call", "Caller", "Candidate", "ChatRequest", "Chunk", "Clock",
-    "Considered", "Cost", "Decision", "Drop", "Ended", "Event", "Facts", "HTTPRequest", "Hedge", "Limits", "MaxPrice",
-    "ModelInfo", "NativeChunk", "NativeReply", "Outcome", "Price", "Recovery", "Reply", "Retries", "Role", "Routing",
-    "Said", "Shadow", "Step", "Target", "Terms", "Timeouts", "Trace", "Usage", "WireFailure", "WireResponse",
-    "messages_from", "read_json", "written",
+    "ABILITIES", "ANYONE", "ANYWHERE", "IN_PROCESS", "NOTHING", "Call", "Caller", "Candidate", "ChatRequest", "Chunk",
+    "Clock", "Considered", "Cost", "Decision", "Drop", "Ended", "Event", "Facts", "HTTPRequest", "Hedge", "Limits",
+    "MaxPrice", "ModelInfo", "NativeChunk", "NativeReply", "Outcome", "Price", "Recovery", "Reply", "Retries", "Role",
+    "Routing", "Said", "Shadow", "Step", "Target", "Terms", "Timeouts", "Trace", "Usage", "WireFailure",
+    "WireResponse", "messages_from", "read_json", "written",
 ]  # fmt: skip  # a list of names

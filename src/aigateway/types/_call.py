@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic_core import to_json
 
@@ -45,9 +45,10 @@ class Call:
     gateway's monotonic clock. `partial` is text that has reached the caller already, from a
     stream that broke: the answer goes on after it. `address` is the client's, as far as the way to
     it can be trusted; empty in-process. `headers` is where a guard puts what the caller is told
-    beside the answer, a refusal included. A guard that wants to see a stream's chunks as they reach
-    the caller adds to `listeners` while it enters. `resolved` is the route or the target the name asked
-    for stands for, `first` the target it is tried at first.
+    beside the answer, a refusal included; `asks` holds those of the request's own headers that guards
+    read; in `aside` a guard keeps what it needs again when it leaves. A guard that wants to see a
+    stream's chunks as they reach the caller adds to `listeners` while it enters. `resolved` is the
+    route or the target the name asked for stands for, `first` the target it is tried at first.
     """
 
     request: ChatRequest
@@ -62,6 +63,8 @@ class Call:
     partial: str = ""
     address: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    asks: Mapping[str, str] = field(default_factory=dict)
+    aside: dict[int, Any] = field(default_factory=dict)
     listeners: tuple[Callable[[Sequence[Chunk]], None], ...] = ()
     resolved: str = ""
     first: Target | None = None

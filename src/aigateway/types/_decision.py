@@ -132,8 +132,11 @@ class Decision:
 
     @property
     def cost(self) -> Cost:
-        """Add up what all calls cost; with source `unknown` the amount is the part that is known."""
-        billed = [step.cost for step in self.steps if step.billed != "no"]
+        """Add up what all calls cost; with source `unknown` the amount is the part that is known.
+
+        An answer a guard had cost nothing, and that is known.
+        """
+        billed = [step.cost for step in self.steps if step.billed != "no" or step.role == "guard"]
         known = [cost.amount for cost in billed if cost.amount is not None]
         sources = {cost.source for cost in billed}
         source: Known = next((word for word in DOUBTS if word in sources), "unknown")

@@ -37,9 +37,11 @@ class Cost(NamedTuple):
 class Usage:
     """Count the tokens of one answer.
 
-    `input` is the whole prompt and `output` the whole answer; `cached` and `cache_write` are
-    parts of `input`, `reasoning` is a part of `output`. `source` says who counted; nothing is
-    ever reported as 0 because it was unknown. `images` counts pictures where the vendor counts those, not tokens.
+    `input` is the whole prompt and `output` the whole answer; `cached`, `cache_write` and
+    `image_input` are parts of `input` that do not overlap, `reasoning` and `image_output` are parts
+    of `output`. `images` counts images that were made. `tier` names the service tier that
+    answered, "" for the usual one; `charged` is what the vendor says it charged, in picodollars.
+    `source` says who counted; nothing is ever reported as 0 because it was unknown.
     """
 
     input: int = 0
@@ -49,6 +51,10 @@ class Usage:
     reasoning: int = 0
     source: Literal["reported", "estimated", "unknown"] = "unknown"
     images: int = 0
+    image_input: int = 0
+    image_output: int = 0
+    tier: str = ""
+    charged: int | None = None
 
     @property
     def total(self) -> int:
@@ -57,8 +63,13 @@ class Usage:
 
     @property
     def uncached(self) -> int:
-        """Count the prompt tokens that were neither read from nor written to a cache."""
-        return max(0, self.input - self.cached - self.cache_write)
+        """Count the prompt's text tokens that were neither read from nor written to a cache."""
+        return max(0, self.input - self.cached - self.cache_write - self.image_input)
+
+    @property
+    def text_output(self) -> int:
+        """Count the answer's tokens without those of images; reasoning is text."""
+        return max(0, self.output - self.image_output)
 
     # OpenAI's names for the same figures.
     @property

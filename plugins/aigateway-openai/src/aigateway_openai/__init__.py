@@ -51,6 +51,7 @@ FOREIGN = frozenset(
     | {"reasoning_format", "reasoning_split", "search_settings", "thinking", "user_id"}
 )
 FOREIGN_VALUES = {"reasoning_effort": ("default",), "service_tier": ("on_demand", "performance")}
+ACCOUNT = frozenset({"organization", "project"})
 REASONS = re.compile(r"(?:ft:)?(?:gpt-[5-9]|o\d)")
 # developers.openai.com/api/docs/models: refuses the efforts none and minimal.
 LEAST_EFFORT = {"gpt-6.2-sol": "low"}
@@ -73,17 +74,26 @@ class OpenAI(OpenAICompatible):
         message_drop=frozenset({"reasoning", "reasoning_content", "reasoning_details"}),
         errors=ERRORS,
     )
-    settings = frozenset({"organization", "project"})
+    settings = frozenset({"operations", "organization", "project"})
     codecs = {**OpenAICompatible.codecs, "images": OpenAIImages()}  # noqa: RUF012  # a ClassVar of its base
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._account: dict[str, str | Secret] = {}
-        for name in sorted(self.settings & options.settings.keys()):
+        if "operations" in options.settings:
+            self.operations = self._chosen(options.settings["operations"])
+        for name in sorted(ACCOUNT & options.settings.keys()):
             value = options.settings[name]
             if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
                 raise ConfigurationError(f'providers.{self.name}.{name} must be an id, such as "proj_...".')
             self._account[f"openai-{name}"] = value
+
+    def _chosen(self, names: object) -> frozenset[str]:
+        """Keep to the operations an operator lists, for a server that has not all of OpenAI's."""
+        if not isinstance(names, list) or not names or not all(name in self.operations for name in map(str, names)):
+            known = ", ".join(sorted(self.operations))
+            raise ConfigurationError(f"providers.{self.name}.operations must be a list of some of these: {known}.")
+        return frozenset(map(str, names))
 
     def headers(self, key: Secret, stream: bool) -> dict[str, str | Secret]:
         """Name the organization and project to charge (openai/openai-openapi)."""

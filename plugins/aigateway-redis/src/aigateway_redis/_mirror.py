@@ -11,6 +11,7 @@ from aigateway.state import Rests
 from ._limits import RedisLimits
 from ._place import Place
 from ._sharing import Sharing
+from ._shelf import RedisShelf
 
 __all__ = ["RedisMirror"]
 
@@ -25,6 +26,7 @@ class RedisMirror:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._limits: RedisLimits | None = None
+        self.shelf = RedisShelf(place)
         self._process = os.getpid()
         self._lock = Lock()
         self._sharing: Sharing | None = None
@@ -61,6 +63,7 @@ class RedisMirror:
 
     def close(self) -> None:
         """Say the last changes and stop, within a second; what does not end by then ends by itself."""
+        self.shelf.close()
         with self._lock:
             sharing, thread = self._sharing, self._thread
             self._sharing = self._thread = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from pydantic_core import from_json
 
@@ -214,5 +214,5 @@ def _arguments(said: str) -> dict[str, Any]:
 
 def _stem(named: object) -> str:
     if not isinstance(named, str) or not named:
-        return uuid4().hex
+        return token_hex(16)
     return blake2b(named.encode("utf-8", "replace"), digest_size=12).hexdigest()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from secrets import token_hex
 from time import time
 from typing import Any
-from uuid import uuid4
 
 from ...errors import GatewayError, Kind, ProviderError, StreamInterrupted
 from ...types import Usage
@@ -77,5 +77,5 @@ def error_object(error: GatewayError) -> dict[str, Any]:
 def _stem(named: object) -> str:
     """Give what a response's ids are made of: the same for the same answer, of one shape for every vendor."""
     if not isinstance(named, str) or not named:
-        return uuid4().hex
+        return token_hex(16)
     return blake2b(named.encode("utf-8", "replace"), digest_size=16).hexdigest()

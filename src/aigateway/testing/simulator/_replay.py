@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ...types import Decision
+from ...types import Decision, Step
 from ._figures import dollars, quantiles
 from ._records import Records, questions_of
 from ._run import play
@@ -81,7 +81,7 @@ def _figures(decisions: Sequence[Decision]) -> dict[str, Any]:
     states = Counter(decision.ended.state for decision in decisions)
     calls, served = calls_by_target(decisions), [decision for decision in decisions if _served(decision)]
     firsts = (d.ended.first_content for d in served if d.stream and d.ended.first_content is not None)
-    unknown = sum(any(s.billed != "no" and s.cost.amount is None for s in d.steps) for d in decisions)
+    unknown = sum(any(s.billed != "no" and _told(s) is None for s in d.steps) for d in decisions)
     return {
         "served": len(served),
         "failed": _counted(decisions, "failed"),
@@ -109,7 +109,12 @@ def _counted(decisions: Sequence[Decision], state: str) -> dict[str, int]:
 
 def _sum(decisions: Sequence[Decision]) -> int:
     """Add up what is known."""
-    return sum(step.cost.amount or 0 for d in decisions for step in d.steps if step.billed != "no")
+    return sum(_told(step) or 0 for d in decisions for step in d.steps if step.billed != "no")
+
+
+def _told(step: Step) -> int | None:
+    """Give what a call cost by what its vendor said; an estimate is of a text that no record keeps."""
+    return step.cost.amount if step.cost.source != "estimated" else None
 
 
 def _less(after: int, before: int) -> str:

@@ -1,0 +1,146 @@
+"""Prometheus metrics of calls; right with several workers, too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import ConfigurationError
+from ..types import Call, Outcome, Step
+from ._guard import GuardOptions
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+__all__ = ["CONTENT_TYPE", "SHARED", "Metrics", "forget"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# Where workers of one server keep their figures side by side; prometheus_client reads it when it is imported.
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+# Names of models come from callers, too: more than so many are told as one.
+MOST_TARGETS = 500
+PICO = 1e-12
+
+
+class Families(NamedTuple):
+    """What is measured."""
+
+    registry: CollectorRegistry
+    requests: Counter
+    seconds: Histogram
+    first_content: Histogram
+    attempts: Counter
+    tokens: Counter
+    cost: Counter
+    under_way: Gauge
+    http: Counter
+
+
+@cache
+def families() -> Families:
+    """Make the metrics, once a process: all gateways in it are told together. Raises ConfigurationError."""
+    try:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+    except ImportError:
+        raise ConfigurationError(
+            "the guard 'metrics' needs prometheus-client. Install it with: pip install 'aigateway[metrics]'"
+        ) from None
+    into = CollectorRegistry()
+    target = ("provider", "model")
+    return Families(
+        into,
+        Counter("aigateway_requests", "Calls that have ended.", ["operation", "outcome"], registry=into),
+        Histogram("aigateway_request_seconds", "Seconds a call took.", ["operation"], buckets=SECONDS, registry=into),
+        Histogram(
+            "aigateway_first_content_seconds", "Seconds to the first content.", target, buckets=SECONDS, registry=into
+        ),
+        Counter("aigateway_attempts", "Calls to vendors that have ended.", [*target, "outcome"], registry=into),
+        Counter("aigateway_tokens", "Tokens used, in buckets that do not overlap.", [*target, "kind"], registry=into),
+        Counter(
+            "aigateway_cost_dollars",
+            "What calls cost, in US dollars; source tells how that is known.",
+            [*target, "source"],
+            registry=into,
+        ),
+        Gauge("aigateway_calls_under_way", "Calls that have not ended.", multiprocess_mode="livesum", registry=into),
+        Counter("aigateway_http_requests", "HTTP requests answered, by status.", ["status"], registry=into),
+    )
+
+
+class Metrics:
+    """Count calls, attempts, tokens and money."""
+
+    SETTINGS: Mapping[str, Any] = {}
+    instant = True
+
+    def __init__(self, options: GuardOptions) -> None:
+        self._of = families()
+        self._targets: set[str] = set()
+
+    async def enter(self, call: Call) -> None:
+        """Count it as under way."""
+        self._of.under_way.inc()
+
+    async def leave(self, call: Call, outcome: Outcome) -> None:
+        """Count how it ended, and what each attempt was."""
+        of = self._of
+        of.under_way.dec()
+        of.requests.labels(call.operation, outcome.state).inc()
+        of.seconds.labels(call.operation).observe(outcome.seconds)
+        steps = call.trace.steps
+        for step in steps if call.reply is None else ():
+            self._count(step)
+        if outcome.first_content is not None and steps and call.reply is None:
+            of.first_content.labels(*self._names(steps[-1].target)).observe(outcome.first_content)
+
+    def http(self, status: int) -> None:
+        """Count an HTTP request that was answered, whether or not a call came of it."""
+        self._of.http.labels(str(status)).inc()
+
+    def page(self) -> bytes:
+        """Write all figures as Prometheus reads them, those of the workers beside this one included."""
+        from prometheus_client import CollectorRegistry, generate_latest
+
+        if not os.environ.get(SHARED):
+            return generate_latest(self._of.registry)
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        gathered = CollectorRegistry()
+        MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]  # prometheus_client's own signature
+        return generate_latest(gathered)
+
+    def _count(self, step: Step) -> None:
+        names = self._names(step.target)
+        self._of.attempts.labels(*names, step.outcome).inc()
+        usage = step.usage
+        if usage is not None and usage.source != "unknown" and step.billed != "no":
+            kinds = {
+                "input": usage.uncached,
+                "cached": usage.cached,
+                "cache_write": usage.cache_write,
+                "output": usage.output,
+            }
+            for kind, count in kinds.items():
+                if count:
+                    self._of.tokens.labels(*names, kind).inc(count)
+        if step.billed != "no" and step.cost.amount:
+            self._of.cost.labels(*names, step.cost.source).inc(step.cost.amount * PICO)
+
+    def _names(self, target: str) -> tuple[str, str]:
+        if target not in self._targets:
+            if len(self._targets) >= MOST_TARGETS:
+                return "other", "other"
+            self._targets.add(target)
+        provider, _, model = target.partition("/")
+        return provider, model
+
+
+def forget(process: int) -> None:
+    """Let go of what a worker that has ended had under way; its counts stay."""
+    if os.environ.get(SHARED):
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(process)  # type: ignore[no-untyped-call]  # prometheus_client's own signature

@@ -1,0 +1,101 @@
+"""Answers that are kept: what they are found by, and how they are written down."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic_core import from_json, to_json
+
+from ...types import Call, Clock, NativeReply, Reply, Said, Usage
+
+__all__ = ["Memo", "Shelf", "dump", "fingerprint", "load"]
+
+# Counts as bytes of an entry, besides what it holds.
+OVERHEAD = 200
+
+
+@runtime_checkable
+class Shelf(Protocol):
+    """A place shared between processes that keeps bytes for a while. Nothing raises; all is quick or given up."""
+
+    async def get(self, key: str) -> bytes | None:
+        """Give what is kept, None where nothing is or the place cannot be reached."""
+
+    async def put(self, key: str, value: bytes, seconds: float) -> None:
+        """Keep it."""
+
+    async def claim(self, key: str, seconds: float) -> bool:
+        """Be the only one who has it for a while; also while nobody can say."""
+
+    async def release(self, key: str) -> None:
+        """Let another have it."""
+
+
+class Memo:
+    """Keep bytes for a while, at most so many; what was not asked for longest goes first."""
+
+    def __init__(self, most: int, clock: Clock) -> None:
+        self._most = most
+        self._clock = clock
+        self._size = 0
+        self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+
+    def get(self, key: str) -> bytes | None:
+        """Give what is kept."""
+        found = self._kept.get(key)
+        if found is None:
+            return None
+        if found[0] <= self._clock.now():
+            self._drop(key)
+            return None
+        self._kept.move_to_end(key)
+        return found[1]
+
+    def put(self, key: str, value: bytes, seconds: float) -> None:
+        """Keep it, and forget others where room is needed."""
+        if key in self._kept:
+            self._drop(key)
+        self._kept[key] = (self._clock.now() + seconds, value)
+        self._size += len(value) + OVERHEAD
+        while self._size > self._most:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: str) -> None:
+        self._size -= len(self._kept.pop(key)[1]) + OVERHEAD
+
+
+def fingerprint(call: Call, *more: str) -> str:
+    """Give what tells requests apart: who asks, and everything asked but whether it is streamed.
+
+    The tenant is in it, so nobody is answered with what somebody else was told.
+    """
+    asked = call.request
+    routing = call.request.routing
+    parts = [asked.operation, asked.model, asked.body, asked.native, dict(asked.extra), asdict(routing), *more]
+    who = [call.caller.tenant or call.caller.name, sorted(call.caller.models)]
+    text = json.dumps([who, *parts], sort_keys=True, separators=(",", ":"), default=sorted)
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def dump(reply: Reply) -> bytes:
+    """Write an answer down."""
+    row: dict[str, Any] = {"body": reply.body, "usage": asdict(reply.usage), "provider": reply.provider}
+    if isinstance(reply, NativeReply):
+        row |= {"operation": reply.operation, "said": list(reply.said)}
+    return to_json(row)
+
+
+def load(data: bytes) -> Reply | None:
+    """Read an answer again; None for what none was written as."""
+    try:
+        row = from_json(data)
+        usage = Usage(**row["usage"])
+        if "operation" in row:
+            return NativeReply(row["operation"], row["body"], usage, Said(*row["said"]), provider=row["provider"])
+        return Reply(row["body"], usage, provider=row["provider"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,246 @@
+"""Answers that are kept: by what was asked, and by the client's own key; never for somebody else."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import httpx2
+import pytest
+
+from aigateway.plugins import ProviderRecord, Registry, hookimpl
+from aigateway.providers import Options
+from aigateway.types import ChatRequest, ModelInfo, Reply, Target, Usage
+
+from .test_client_keys import Serve, static
+
+KEYS = {"keys": [static("a", "key-of-a-0123456789"), static("b", "key-of-b-0123456789")]}
+A, B = {"authorization": "Bearer key-of-a-0123456789"}, {"authorization": "Bearer key-of-b-0123456789"}
+
+
+class Counting:
+    """A provider in this process that answers with how often it was asked; it can be told to wait, or to fail."""
+
+    cancel_stops_billing = True
+    operations = frozenset({"chat"})
+
+    def __init__(self, options: Options) -> None:
+        self.name = options.name
+        self.asked = 0
+        self.fails = False
+        self.finish = "stop"
+        self.go = threading.Event()
+        self.go.set()
+
+    def models(self) -> list[ModelInfo]:
+        return [ModelInfo("m", self.name)]
+
+    async def answer(self, request: ChatRequest, target: Target) -> Reply:
+        import anyio.to_thread
+
+        self.asked += 1
+        number = self.asked
+        await anyio.to_thread.run_sync(self.go.wait, 10)
+        if self.fails:
+            raise RuntimeError("told to fail")
+        usage = Usage(input=1, output=1, source="reported")
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": f"answer {number}"},
+            "finish_reason": self.finish,
+        }
+        body = {"id": f"c{number}", "model": "m", "choices": [choice], "usage": usage.openai()}
+        return Reply({**body, "object": "chat.completion"}, usage, provider=self.name)
+
+
+class World:
+    """A server over the counting provider."""
+
+    def __init__(self, client: httpx2.Client, provider: Counting) -> None:
+        self.client = client
+        self.provider = provider
+
+    def ask(
+        self, text: str = "hi", *, who: Mapping[str, str] = A, stream: bool = False, **more: Any
+    ) -> httpx2.Response:
+        headers = {**who, **more.pop("headers", {})}
+        body = {"messages": [{"role": "user", "content": text}], "stream": stream, **more}
+        return self.client.post("/v1/chat/completions", json=body, headers=headers)
+
+    def said(self, *arguments: Any, **options: Any) -> str:
+        return said(self.ask(*arguments, **options))
+
+
+def said(reply: httpx2.Response) -> str:
+    assert 200 == reply.status_code, reply.text
+    if reply.headers["content-type"].startswith("application/json"):
+        return str(reply.json()["choices"][0]["message"]["content"])
+    lines = [line.removeprefix("data: ") for line in reply.text.splitlines() if line.startswith("data: {")]
+    choices = [choice for line in lines for choice in json.loads(line)["choices"]]
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
+
+
+Make = Callable[..., AbstractContextManager[World]]
+
+
+@pytest.fixture
+def world(serve: Serve) -> Make:
+    """Serve the counting provider with guards."""
+
+    @contextmanager
+    def make(*guards: dict[str, Any]) -> Iterator[World]:
+        made: list[Counting] = []
+
+        def counting(options: Options) -> Counting:
+            made.append(Counting(options))
+            return made[-1]
+
+        class Plugin:
+            @hookimpl
+            def aigateway_providers(self) -> Iterator[ProviderRecord]:
+                yield ProviderRecord("counting", counting, needs_key=False)
+
+        registry = Registry()
+        registry.register(Plugin(), "counting")
+        tables = {"default_model": "m", "providers": {"counting": {}}, "routes": {}, "callers": KEYS}
+        with serve(registry=registry, **tables, guards=list(guards)) as client:
+            yield World(client, made[0])
+
+    return make
+
+
+# -- cache ------------------------------------------------------------------------------------
+
+
+def test_the_same_question(world: Make) -> None:
+    """The same question is answered again without a vendor, streamed or not, whichever came first; a header says so."""
+    with world({"use": "cache"}) as it:
+        first = it.ask()
+        again, streamed = it.ask(), it.ask(stream=True)
+        other = [it.ask("ho", stream=True), it.ask("ho", stream=True), it.ask("ho")]
+
+        assert ["miss", "hit", "hit"] == [reply.headers["x-aigateway-cache"] for reply in (first, again, streamed)]
+        assert ["answer 1"] * 3 == [said(reply) for reply in (first, again, streamed)]
+        assert ["answer 2"] * 3 == [said(reply) for reply in other]
+        assert streamed.text.endswith("data: [DONE]\n\n")
+        assert first.json() == again.json()
+        assert 2 == it.provider.asked
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"temperature": 0.5},
+        {"tools": [{"type": "function", "function": {"name": "f"}}]},
+        {"messages": [{"role": "system", "content": "x"}, {"role": "user", "content": "hi"}]},
+        {"model": "counting/m"},
+        {"routing": {"fallback": False}},
+        {"extra": {"counting": {"a": 1}}},
+        {"who": B},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_another_question(world: Make, other: dict[str, Any]) -> None:
+    """Whatever differs in the request, or who asks, is another question: nobody gets another's answer."""
+    with world({"use": "cache"}) as it:
+        assert ("answer 1", "answer 2") == (it.said(), it.said(**other))
+
+
+def test_what_is_not_kept(world: Make) -> None:
+    """Failures, answers that were cut or withheld, and what the client wants no trace of are asked anew."""
+    with world({"use": "cache"}) as it:
+        it.provider.fails = True
+        assert 502 <= it.ask().status_code <= 503
+        it.provider.fails = False
+        for finish in ("length", "content_filter"):
+            it.provider.finish = finish
+            assert it.said(finish) != it.said(finish)
+        it.provider.finish = "stop"
+        nothing = {"headers": {"cache-control": "no-store"}}
+        assert it.said("a", **nothing) != it.said("a", **nothing)
+        kept, anew = it.said("b"), it.said("b", headers={"cache-control": "no-cache"})
+        assert kept != anew == it.said("b")
+
+
+def test_for_a_while(world: Make) -> None:
+    """What is older than it may be is asked anew."""
+    with world({"use": "cache", "seconds": 0}) as it:
+        assert ("answer 1", "answer 2") == (it.said(), it.said())
+
+
+def test_no_more_than_fits(world: Make) -> None:
+    """When there is no room, what was not asked for longest goes."""
+    with world({"use": "cache", "bytes": 1500}) as it:
+        first = it.said("a")
+        for text in "bcdef":
+            it.said(text)
+        assert it.said("f") == "answer 6"
+        assert it.said("a") != first
+
+
+def test_prompts_say_that_they_were_kept(world: Make) -> None:
+    """`cached` of /v1/inference/complete tells."""
+    with world({"use": "cache"}) as it:
+        replies = [it.client.post("/v1/inference/complete", json={"prompt": "hi"}, headers=A).json() for _ in range(2)]
+
+    assert [("answer 1", False), ("answer 1", True)] == [(reply["text"], reply["cached"]) for reply in replies]
+
+
+# -- the client's own key ---------------------------------------------------------------------
+
+ONCE = {"headers": {"idempotency-key": "k1"}}
+
+
+def test_the_same_key(world: Make) -> None:
+    """The same key gets the same answer from one call, streamed or not; a header says that it is a repetition."""
+    with world({"use": "idempotency"}) as it:
+        first, again = it.ask(**ONCE), it.ask(stream=True, **ONCE)
+
+        assert ("answer 1", "answer 1") == (said(first), said(again))
+        assert (None, "true") == tuple(reply.headers.get("idempotent-replayed") for reply in (first, again))
+        assert "answer 2" == it.said()
+        assert "answer 3" == it.said(who=B, **ONCE)
+
+
+def test_the_same_key_for_something_else(world: Make) -> None:
+    """A key that came with another request is refused: the client mixes something up."""
+    with world({"use": "idempotency"}) as it:
+        it.ask(**ONCE)
+        refused = it.ask("something else", **ONCE)
+
+    assert (422, "idempotency_key_reused") == (refused.status_code, refused.json()["error"]["code"])
+
+
+def test_ten_at_once(world: Make) -> None:
+    """Ten requests with one key at the same time are one call upstream."""
+    with world({"use": "idempotency"}) as it:
+        it.provider.go.clear()
+        replies: list[str] = []
+        threads = [threading.Thread(target=lambda: replies.append(it.said(**ONCE))) for _ in range(10)]
+        for thread in threads:
+            thread.start()
+        it.provider.go.set()
+        for thread in threads:
+            thread.join(20)
+
+        assert ["answer 1"] * 10 == replies
+        assert 1 == it.provider.asked
+
+
+def test_after_a_failure(world: Make) -> None:
+    """A failure is not kept: the same key may try again."""
+    with world({"use": "idempotency"}) as it:
+        it.provider.fails = True
+        assert 502 <= it.ask(**ONCE).status_code <= 503
+        it.provider.fails = False
+
+        assert "answer" in it.said(**ONCE)
+
+
+def test_a_key_that_is_too_long(world: Make) -> None:
+    """A key of more than 255 characters is refused."""
+    with world({"use": "idempotency"}) as it:
+        assert 400 == it.ask(headers={"idempotency-key": "k" * 256}).status_code

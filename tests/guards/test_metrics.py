@@ -1,0 +1,115 @@
+"""What Prometheus is told of calls: how they ended, what they took, cost and used."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from aigateway.errors import RequestError
+from aigateway.guards import GuardOptions, Metrics
+from aigateway.guards._metrics import MOST_TARGETS
+from aigateway.testing import LoopClock
+from aigateway.types import Call, ChatRequest, Cost, Outcome, Reply, Step, Usage
+
+pytestmark = pytest.mark.anyio
+USED = Usage(input=10, output=4, cached=3, cache_write=2, source="reported")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def guard() -> Metrics:
+    return Metrics(GuardOptions("metrics", LoopClock(), Random(0)))
+
+
+def a_call(*steps: Step) -> Call:
+    call = Call(ChatRequest.parse({"messages": [{"role": "user", "content": "hi"}]}))
+    call.trace.steps += steps
+    return call
+
+
+def figures(metrics: Metrics) -> dict[str, float]:
+    """Read the page as Prometheus does."""
+    lines = [line for line in metrics.page().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+async def grown(metrics: Metrics, call: Call, outcome: Outcome) -> dict[str, float]:
+    """Tell of one call; give what grew, and by how much."""
+    before = figures(metrics)
+    await metrics.enter(call)
+    assert before.get("aigateway_calls_under_way", 0) + 1 == figures(metrics)["aigateway_calls_under_way"]
+    await metrics.leave(call, outcome)
+    after = figures(metrics)
+    return {
+        name: round(value - before.get(name, 0), 15)
+        for name, value in after.items()
+        if value != before.get(name, 0) and "_created" not in name and "_bucket" not in name
+    }
+
+
+async def test_a_call_that_failed_over() -> None:
+    """Each attempt counts by its target and its end; tokens and money by the one that was billed."""
+    failed = Step("a/m", "overloaded", seconds=0.1)
+    good = Step("b/n", "complete", billed="yes", usage=USED, cost=Cost(1_500_000_000, "priced"))
+    found = await grown(guard(), a_call(failed, good), Outcome("complete", USED, seconds=2.0, first_content=0.5))
+
+    assert {
+        'aigateway_requests_total{operation="chat",outcome="complete"}': 1,
+        'aigateway_request_seconds_count{operation="chat"}': 1,
+        'aigateway_request_seconds_sum{operation="chat"}': 2.0,
+        'aigateway_first_content_seconds_count{model="n",provider="b"}': 1,
+        'aigateway_first_content_seconds_sum{model="n",provider="b"}': 0.5,
+        'aigateway_attempts_total{model="m",outcome="overloaded",provider="a"}': 1,
+        'aigateway_attempts_total{model="n",outcome="complete",provider="b"}': 1,
+        'aigateway_tokens_total{kind="input",model="n",provider="b"}': 5,
+        'aigateway_tokens_total{kind="cached",model="n",provider="b"}': 3,
+        'aigateway_tokens_total{kind="cache_write",model="n",provider="b"}': 2,
+        'aigateway_tokens_total{kind="output",model="n",provider="b"}': 4,
+        'aigateway_cost_dollars_total{model="n",provider="b",source="priced"}': 0.0015,
+    } == found
+
+
+async def test_what_a_guard_answered() -> None:
+    """An answer that was kept is a request, and no attempt, no tokens, no money."""
+    call = a_call(Step("a/m", "complete", usage=USED))
+    call.reply = Reply({"choices": []}, USED)
+    found = await grown(guard(), call, Outcome("complete", USED, seconds=0.01, first_content=0.01))
+
+    assert {"aigateway_requests_total", "aigateway_request_seconds_count", "aigateway_request_seconds_sum"} == {
+        name.partition("{")[0] for name in found
+    }
+
+
+async def test_an_unknown_cost_is_no_zero() -> None:
+    """What nobody can price is not counted as money."""
+    step = Step("a/m", "complete", billed="yes", usage=Usage(), cost=Cost())
+    found = await grown(guard(), a_call(step), Outcome("failed", error=RequestError("x")))
+
+    assert not [name for name in found if "cost" in name or "tokens" in name]
+
+
+async def test_names_are_bounded() -> None:
+    """However many models callers invent, so many are told and the rest as one."""
+    metrics, outcome = guard(), Outcome("failed")
+    for number in range(MOST_TARGETS + 50):
+        call = a_call(Step(f"p/invented-{number}", "model_not_found"))
+        await metrics.enter(call)
+        await metrics.leave(call, outcome)
+    page: Any = figures(metrics)
+
+    assert 50 <= page['aigateway_attempts_total{model="other",outcome="model_not_found",provider="other"}']
+    assert MOST_TARGETS >= len([name for name in page if name.startswith("aigateway_attempts_total") and "inv" in name])
+
+
+def test_http_requests_are_counted() -> None:
+    """Requests that never became a call count by their status."""
+    metrics = guard()
+    before = figures(metrics).get('aigateway_http_requests_total{status="401"}', 0)
+    metrics.http(401)
+
+    assert before + 1 == figures(metrics)['aigateway_http_requests_total{status="401"}']
