@@ -40,7 +40,7 @@ from ._running import Running, ShuttingDown
 from ._simple import ChatForm, ChatJSON, ChatStreamed, Complete, CompleteStreamed
 from ._who import Inside, Reload, Seen, Who
 
-__all__ = ["ROUTES", "App", "create_app"]
+__all__ = ["ROUTES", "App", "Load", "create_app"]
 
 access_log = logging.getLogger("aigateway.access")
 server_log = logging.getLogger("aigateway.server")
