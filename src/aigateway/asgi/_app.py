@@ -115,7 +115,7 @@ def create_app(gateway: Gateway | None = None, *, close: bool = False, load: Loa
         first = Gateway(load())
     else:
         first = gateway
-    shared = Shared(ROUTES, Seen(), Running(first.settings.server.write_timeout))
+    shared = Shared(ROUTES, Seen(), Running(first.settings.server.write_timeout), set())
     return App(lambda app: Served(first, shared, app.reload_all, owned=owned), load)
 
 
@@ -124,11 +124,12 @@ def _load(source: Path | None) -> Settings:
 
 
 class Shared(NamedTuple):
-    """Give one gateway after another what is the server's."""
+    """Give one gateway after another what is the server's; `open` is what has not been closed."""
 
     routes: Sequence[Entry]
     seen: Seen
     running: Running
+    open: set[Served]
 
 
 class Served:
@@ -147,9 +148,9 @@ class Served:
         before: Who | None = None,
     ) -> None:
         self.gateway = gateway
-        self.running = shared.running
-        self.is_retired = self.is_closed = False
-        self._shared = shared
+        self.shared = shared
+        self.is_retired = False
+        self._running = shared.running
         self._reload = reload
         self._owned = owned
         self._under_way = 0
@@ -178,7 +179,7 @@ class Served:
 
     def renewed(self, gateway: Gateway) -> Served:
         """Give what serves another gateway after this one. Raises ConfigurationError."""
-        return Served(gateway, self._shared, self._reload, owned=True, before=self._who)
+        return Served(gateway, self.shared, self._reload, owned=True, before=self._who)
 
     async def left(self) -> None:
         """Close what no request needs any more."""
@@ -187,8 +188,8 @@ class Served:
 
     async def aclose(self) -> None:
         """Close the gateway, unless that is for others to do."""
-        if not self.is_closed:
-            self.is_closed = True
+        if self in self.shared.open:
+            self.shared.open.discard(self)
             if self._owned:
                 await self.gateway.aclose()
 
@@ -205,7 +206,7 @@ class Served:
     async def _serve(self, request: Incoming) -> None:
         self._seen.requests += 1
         try:
-            await self.running.over(request, lambda: self._answer(request))
+            await self._running.over(request, lambda: self._answer(request))
         except ClientGone as gone:
             request.status = request.status or 499
             request.ended = gone.word

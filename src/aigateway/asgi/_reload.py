@@ -40,7 +40,7 @@ class App:
         self._load = load
         self._loading = threading.Lock()
         self._served = make(self)
-        self._open = [self._served]
+        self._served.shared.open.add(self._served)
         self._life = Router(lifespan=self._lifespan)
 
     @property
@@ -63,7 +63,7 @@ class App:
         An open stream then ends with an error event that says so, a whole answer still awaited is
         a 503, and their upstream calls are closed.
         """
-        await self._served.running.drain(seconds)
+        await self._served.shared.running.drain(seconds)
 
     async def reload(self) -> list[str]:
         """Load the configuration again and let it answer new requests; give what has no effect before a restart.
@@ -100,7 +100,7 @@ class App:
 
     async def aclose(self) -> None:
         """Close what was made here; streams that are still under way are interrupted."""
-        for served in self._open:
+        for served in list(self._served.shared.open):
             await served.aclose()
 
     def _renew(self, load: Load) -> list[str]:
@@ -116,7 +116,7 @@ class App:
             except BaseException:
                 anyio.from_thread.run(gateway.aclose)
                 raise
-            self._open = [*(other for other in self._open if not other.is_closed), served]
+            served.shared.open.add(served)
             self._served = served
             before.is_retired = True
             return [*settings.warnings, *warnings]

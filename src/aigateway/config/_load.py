@@ -68,8 +68,7 @@ def as_sandbox(settings: Settings) -> Settings:
 def with_guards(settings: Settings, *names: str) -> Settings:
     """Put guards with their defaults before those that are configured, unless they are."""
     there = {guard.use for guard in settings.guards}
-    missing = [GuardSettings(use=name) for name in names if name not in there]
-    return settings.model_copy(update={"guards": [*missing, *settings.guards]})
+    return settings.with_added([GuardSettings(use=name) for name in names if name not in there])
 
 
 def with_workers(settings: Settings, workers: int | None) -> Settings:
