@@ -8,16 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["heeding_hangups", "holding_hangups", "ignore_hangups"]
+__all__ = ["heeding_hangups", "holding_hangups"]
 
 # Windows has none.
 HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
-
-
-def ignore_hangups() -> None:
-    """Let none end this process before it can heed them."""
-    if HANGUP is not None and threading.current_thread() is threading.main_thread():
-        signal.signal(HANGUP, signal.SIG_IGN)
 
 
 @contextmanager
@@ -41,7 +35,7 @@ def heeding_hangups(heed: Callable[[], object]) -> Iterator[None]:
 
 @contextmanager
 def holding_hangups() -> Iterator[None]:
-    """Let a process that is started meanwhile hold them until it heeds them, instead of ending."""
+    """Hold them back until they are heeded, here and in a process that is started meanwhile, instead of ending."""
     if HANGUP is None:
         yield
         return

@@ -17,7 +17,7 @@ import typer
 
 from ..config import Settings, find_file, load, with_workers
 from ..errors import ConfigurationError, GatewayError, RequestError
-from ._hangup import ignore_hangups
+from ._hangup import holding_hangups
 from ._logging import configure_logging, hide_all
 from ._options import Config, UseSandbox, refuse_both, run_async, settings_with_providers, sorts_of_keys
 
@@ -39,15 +39,19 @@ def serve(
     sandbox: UseSandbox = False,
 ) -> None:
     """Serve OpenAI's API until stopped; SIGHUP loads the configuration again."""
-    ignore_hangups()
     if find_spec("uvicorn") is None or find_spec("starlette") is None:
         raise ConfigurationError("the server is not installed. Install it with: pip install 'aigateway[server]'")
-    if sandbox:
-        if workers is not None and workers > 1:
-            raise RequestError("--sandbox runs with one worker. Leave --workers out.")
-        refuse_both(config)
-        run_async(lambda: _serve_sandbox(host, port))
-        return
+    with holding_hangups():  # until somebody heeds them: none may end it while it starts
+        if sandbox:
+            if workers is not None and workers > 1:
+                raise RequestError("--sandbox runs with one worker. Leave --workers out.")
+            refuse_both(config)
+            run_async(lambda: _serve_sandbox(host, port))
+        else:
+            _serve(config, host, port, workers)
+
+
+def _serve(config: Path | None, host: str | None, port: int | None, workers: int | None) -> None:
     config = config or find_file(os.environ)  # when it is gone later, no other one must be found instead of it
     settings = with_workers(settings_with_providers(config), workers)
     listener = _listen(settings, host, port)
