@@ -88,3 +88,21 @@ def test_keys_cannot_be_taken_from_an_open_server(start: Start, tmp_path: Path) 
     assert [401, 200] == [reply.status_code for reply in asked]
     assert 0 == server.stop(signal.SIGTERM)
     assert "canary" not in server.output
+
+
+def test_the_command(start: Start, here: Callable[..., Any], tmp_path: Path) -> None:
+    """`aigateway reload` says what needs a restart, and gives the reason with exit code 1 when nothing was reloaded."""
+    file = tmp_path / "gateway.toml"
+    file.write_text(config("one"))
+    server = start("serve", "--config", "gateway.toml", "--port", "0")
+    url = server.wait_for(r"at (http://\S+)/v1")[1]
+    file.write_text(config("two", "[server]\nport = 9\n"))
+    good = here("reload", "--url", url)
+    file.write_text("[[[")
+    wrong = here("reload", "--url", url)
+
+    assert (0, "The configuration was reloaded.\n") == (good.returncode, good.stdout)
+    assert "warning: gateway.toml, line 5: server.port is another now, which needs a restart\n" == good.stderr
+    assert 1 == wrong.returncode
+    assert "nothing was reloaded: gateway.toml is not valid TOML at line 1" in wrong.stderr
+    assert {"two"} == routes(f"{url}/v1")
