@@ -59,9 +59,9 @@ class Entry(NamedTuple):
     access: Access
 
 
-# Every route there is; the paths under /v1 are served without it too. `root` is for who sends the root secret,
-# `docs` is public with `server.debug`, else the operators'; `catalogue` is public with `server.public_catalogue`, else
-# any caller's.
+# Every route there is; the paths under /v1 are served without it too, and under /openai/v1, which Groq's clients add to
+# their base URL. `root` is for who sends the root secret, `docs` is public with `server.debug`, else the operators';
+# `catalogue` is public with `server.public_catalogue`, else any caller's.
 ROUTES: Sequence[Entry] = (
     Entry("POST", "/v1/chat/completions", Chat, "chat"),
     Entry("POST", "/v1/completions", CreateCompletion, "chat"),
@@ -211,6 +211,9 @@ class Served:
             request.status = request.status or 499
             request.ended = gone.word
         except ShuttingDown as reason:
+            admitted = self._plain.get(_local_path(request.scope))  # who came too late was not admitted yet
+            if isinstance(admitted, Admitted):
+                admitted.speak(request)
             await request.last_words(reason)
         except anyio.get_cancelled_exc_class():
             request.ended = request.ended or "cancelled"
@@ -252,11 +255,15 @@ class Admitted:
             self._access = "caller"
         self._door = door
 
+    def speak(self, request: Incoming) -> None:
+        """Have errors written as clients of this route read them."""
+        if self._envelope is not None:
+            request.envelope = self._envelope
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit, then answer."""
         request: Incoming = scope["aigateway.request"]
-        if self._envelope is not None:
-            request.envelope = self._envelope
+        self.speak(request)
         if self._access == "caller" or self._access in SCOPED:
             request.caller = await self._door.caller(request)
             if self._access in SCOPED:
@@ -279,7 +286,7 @@ def _routes(entry: Entry, inside: Inside, door: Door) -> list[Route]:
     app = Admitted(entry, entry.endpoint(inside), door, inside.gateway.settings.server)
     paths = [entry.path]
     if entry.path.startswith("/v1/"):
-        paths.append(entry.path.removeprefix("/v1"))
+        paths += [entry.path.removeprefix("/v1"), f"/openai{entry.path}"]
     return [Route(path, app) for path in paths]
 
 
