@@ -124,6 +124,19 @@ async def test_a_mistake(gateway: Gateway) -> None:
     assert "messages" == json.loads(exchange.text)["error"]["param"]
 
 
+@pytest.mark.parametrize(
+    ("length", "status"), [("\xb2", 200), ("9" * 5000, 413)], ids=["a superscript", "5,000 digits"]
+)
+async def test_a_length_that_is_no_number(gateway: Gateway, length: str, status: int) -> None:
+    """A server may let any length through: what is none says nothing, and one too long to read is too long."""
+    exchange = Exchange(asked())
+    exchange.scope["headers"].append((b"content-length", length.encode("latin-1")))
+    async with gateway:
+        await create_app(gateway)(exchange.scope, exchange.receive, exchange.send)
+
+    assert status == exchange.sent[0]["status"]
+
+
 async def test_all_fail(gateway: Gateway, switch: Switch, standins: Sandbox) -> None:
     """When nobody answers, a stream that had not begun gets a status, not an event."""
     for vendor in standins.vendors:

@@ -189,6 +189,21 @@ async def test_drained_in_time(gateway: Gateway) -> None:
 
 
 @pytest.mark.anyio
+async def test_who_comes_too_late(gateway: Gateway) -> None:
+    """Is told so as clients of the route read it."""
+    app = create_app(gateway)
+    late = Exchange(asked(), path="/v1/messages"), Exchange(asked())
+    async with gateway:
+        await app.drain(0)
+        for exchange in late:
+            await app(exchange.scope, exchange.receive, exchange.send)
+    told = [json.loads(exchange.text) for exchange in late]
+
+    assert ("error", "overloaded_error") == (told[0]["type"], told[0]["error"]["type"])
+    assert "shutting_down" == told[1]["error"]["code"]
+
+
+@pytest.mark.anyio
 async def test_a_cancelled_request(configure: Callable[..., Settings], switch: Switch) -> None:
     """A request that its server cancels says so to its client, and is cancelled all the same."""
     switch("deepseek", "stall:3")

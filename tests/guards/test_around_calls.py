@@ -57,6 +57,17 @@ async def test_an_answering_guard_answers(stream: bool) -> None:
     assert ["enter", "leave complete"] == diary
 
 
+async def test_an_answer_told_as_a_stream_is_whole() -> None:
+    """How likely each token was is part of an answer, also of one that was kept and is streamed now."""
+    reply = reply_of("cached")
+    reply.body["choices"][0]["logprobs"] = likely = {"content": [{"token": "cached", "logprob": -0.1}]}
+    made = gateway(Parts({"answers": Watch([], reply)}, a=lambda _: "x"))
+    async with made.stream("smart", "hi") as chunks:
+        choices = [choice async for chunk in chunks for choice in chunk.body["choices"]]
+
+    assert [likely] == [choice["logprobs"] for choice in choices if "logprobs" in choice]
+
+
 async def test_a_cancelled_call_leaves_nothing_behind() -> None:
     """The provider is cancelled, the guard told, nobody blamed."""
     diary: list[str] = []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aigateway.exchange import chunks_of
 from aigateway.guards.kept._gather import Gathered
 from aigateway.guards.kept._memo import dump, load
-from aigateway.types import Chunk, NativeChunk, Reply, Usage
+from aigateway.types import Chunk, NativeChunk, NativeReply, Reply, Said, Usage
 
 USAGE = Usage(input=3, output=2, source="reported")
 TEXT = st.text(max_size=6)
@@ -63,6 +63,62 @@ def test_pieces_of_a_text() -> None:
     message = found.body["choices"][0]["message"]
     assert ("AB", '{"a":1}') == (message["content"], message["tool_calls"][0]["function"]["arguments"])
     assert "usage" not in found.body
+
+
+BLOCKS = [
+    {"type": "thinking", "thinking": "Hm.", "signature": "s"},
+    {"type": "text", "text": "I look."},
+    {"type": "tool_use", "id": "t1", "name": "look", "input": {"at": [1, None]}},
+    {"type": "tool_use", "id": "t2", "name": "look", "input": {}},
+    {"type": "redacted_thinking", "data": "r"},
+]
+
+
+def message(content: list[dict[str, Any]]) -> NativeReply:
+    counted = {"input_tokens": 3, "cache_read_input_tokens": 0, "output_tokens": 2}
+    body = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": content}
+    body |= {"stop_reason": "tool_use", "stop_sequence": None, "usage": counted}
+    return NativeReply("messages", body, USAGE, Said("I look.", "Hm.", "tool_calls"), provider="p")
+
+
+def test_a_message_in_its_own_dialect() -> None:
+    """Thoughts, words and calls come together as the vendor told them; words are cut in any place."""
+    told = chunks_of(message(BLOCKS))
+    cut: list[Chunk] = []
+    for one in told:
+        delta = one.body.get("delta", {})
+        field = next((name for name in ("text", "thinking", "partial_json") if len(delta.get(name, "")) > 1), None)
+        for part in (delta[field][:1], delta[field][1:]) if field else ():
+            said = Said(part if field == "text" else "", part if field == "thinking" else "")
+            cut.append(NativeChunk("content_block_delta", {**one.body, "delta": {**delta, field: part}}, said))
+        if not field:
+            cut.append(one)
+    whole = Gathered(10_000)
+    whole([*cut[:3], NativeChunk("ping", {"type": "ping"}), *cut[3:]])
+    found = whole.reply(USAGE, "p")
+
+    assert isinstance(found, NativeReply)
+    assert message(BLOCKS).body == found.body
+    assert message(BLOCKS).said == found.said
+    again = load(dump(found))
+    assert again is not None
+    assert [one.body for one in told] == [one.body for one in chunks_of(again)]
+
+
+def test_a_message_that_cannot_be_told_again() -> None:
+    """One that is cut, that is too long, or has an event or a block in a place nobody knows, is not kept."""
+    told = chunks_of(message(BLOCKS))
+    odd = NativeChunk("content_block_delta", {"index": 0, "delta": {"type": "new_delta"}})
+    for chunks, most in (
+        (told[:-1], 10_000),
+        (told, 500),
+        ([*told[:2], odd, *told[2:]], 10_000),
+        (told[:1] + told[4:], 10_000),
+        ([*told[:1], NativeChunk("new_event", {}), *told[1:]], 10_000),
+    ):
+        whole = Gathered(most)
+        whole(chunks)
+        assert whole.reply(USAGE, "p") is None
 
 
 def test_what_cannot_be_told_again() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aigateway.operations import Peer, ResponsesCodec
-from aigateway.types import ChatRequest, Chunk, Event
+from aigateway.types import ChatRequest, Chunk, Event, Target
 
 ASKED = ChatRequest.translated("responses", {"input": "hi"}, {"messages": [{"role": "user", "content": "hi"}]})
 ITEM = {"type": "message", "content": [{"type": "output_text", "text": "Hello"}]}
@@ -41,3 +41,17 @@ def test_usage_that_makes_none(usage: object) -> None:
 
     assert chunk.usage is None
     assert json.loads(chunk.to_json())["response"]["usage"] is None
+
+
+def test_extra_reaches_nothing_that_is_kept() -> None:
+    """Callers share the vendor's account: `extra` cannot ask it to keep a response, nor go on from somebody's."""
+    kept = {"store": True, "previous_response_id": "resp_1", "conversation": "conv_1", "background": True}
+    asked = ChatRequest.translated(
+        "responses",
+        {"input": "hi", "store": False},
+        {"messages": [{"role": "user", "content": "hi"}], "extra": {"openai": {**kept, "service_tier": "flex"}}},
+    )
+    peer = Peer("openai", lambda failure: pytest.fail(str(failure)), lambda body: False)
+    body = ResponsesCodec().encode(peer, asked, Target("openai", "m"), [])
+
+    assert {"input": "hi", "store": False, "model": "m", "service_tier": "flex"} == body

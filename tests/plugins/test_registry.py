@@ -213,7 +213,7 @@ def aigateway_guards():
     packages.write("redact", code)
     registry = Registry(entries=[entry("guard.redact", "agw_redact", "redact")])
 
-    assert ["log", "redact"] == registry.names("guard")
+    assert sorted([*Registry(entries=[]).names("guard"), "redact"]) == registry.names("guard")
     assert {"words": 3} == registry.guard("redact").settings
     with pytest.raises(PluginError):
         registry.provider("redact")

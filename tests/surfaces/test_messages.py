@@ -227,6 +227,22 @@ def test_arguments_that_are_no_object() -> None:
     assert {"arguments": '{"at": '} == reply("tool_calls", tool_calls=calls)["content"][0]["input"]
 
 
+@pytest.mark.parametrize("said", ['{"at": NaN}', '{"at": [1e999]}', '{"at": -Infinity}'])
+def test_arguments_no_json_can_hold(said: str) -> None:
+    """A number that is none would make the whole answer unreadable; it is told as it was said."""
+    calls = [{"id": "t1", "type": "function", "function": {"name": "look", "arguments": said}}]
+
+    assert {"arguments": said} == reply("tool_calls", tool_calls=calls)["content"][0]["input"]
+
+
+def test_a_call_that_ends_with_stop() -> None:
+    """Vendors end a call to the tool that was named with `stop`; clients here run tools on `tool_use` alone."""
+    calls = [{"id": "t1", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+
+    assert "tool_use" == reply("stop", tool_calls=calls)["stop_reason"]
+    assert "max_tokens" == reply("length", tool_calls=calls)["stop_reason"]
+
+
 def test_usage_that_nobody_counted() -> None:
     """This dialect has no word for unknown: both figures are then estimates, never 0."""
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "word " * 20}}

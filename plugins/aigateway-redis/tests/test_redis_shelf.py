@@ -88,6 +88,20 @@ async def test_after_a_failure_the_other_may(places: tuple[RedisMirror, RedisMir
     assert "second" == await answered(two, a_call(), "second")
 
 
+async def test_a_claim_that_ran_out(places: tuple[RedisMirror, RedisMirror]) -> None:
+    """Who comes too late to give a claim back does not give back another's."""
+    late, other = (place.shelf for place in places)
+    assert await late.claim("k", 0.05)
+    with anyio.fail_after(10):
+        while not await other.claim("k", 60):  # noqa: ASYNC110  # time in Redis tells nobody that it passed
+            await anyio.sleep(0.02)
+    await late.release("k")
+
+    assert not await late.claim("k", 60)
+    await other.release("k")
+    assert await late.claim("k", 60)
+
+
 async def test_what_is_kept_ends(server: Any, places: tuple[RedisMirror, RedisMirror]) -> None:
     """Everything in Redis has an end."""
     await answered(guard_of(Cache, places[0]), a_call(), "first")

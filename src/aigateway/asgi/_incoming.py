@@ -24,6 +24,7 @@ Envelope = Callable[[GatewayError, str], dict[str, Any]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BODY = 10 * 1024 * 1024
+LONGEST_COUNT = 20  # digits; Python reads no number of thousands of them
 # Seconds the last words to a client may take: it may not be reading.
 LAST_WORDS = 0.5
 JSON = b"application/json"
@@ -112,7 +113,7 @@ class Incoming:
                 "encoded request bodies are not accepted; send it without Content-Encoding", status=415, code="encoding"
             )
         length = self.headers.get("content-length", "")
-        if length.isdigit() and int(length) > MAX_BODY:
+        if length.isascii() and length.isdigit() and (len(length) > LONGEST_COUNT or int(length) > MAX_BODY):
             raise _too_large()
         parts, size = [], 0
         while True:

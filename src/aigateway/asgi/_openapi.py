@@ -38,12 +38,25 @@ ERROR: dict[str, Any] = {
     },
     "required": ["error"],
 }
+MESSAGES_ERROR: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "type": {"const": "error"},
+        "error": {
+            "type": "object",
+            "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+            "required": ["type", "message"],
+        },
+        "request_id": {"type": "string"},
+    },
+    "required": ["type", "error", "request_id"],
+}
 TAGS = (("/admin", "operators"), ("/v1", "OpenAI's dialect"), ("/docs", "about"), ("/openapi", "about"))
 
 
 def describe(entries: Sequence[Entry]) -> dict[str, Any]:
     """Describe every route: who may ask, what is sent, what is answered; the same paths work without `/v1`."""
-    schemas: dict[str, Any] = {"Error": ERROR}
+    schemas: dict[str, Any] = {"Error": ERROR, "MessagesError": MESSAGES_ERROR}
     paths: dict[str, dict[str, Any]] = {}
     for entry in entries:
         shown = PARAMETER.sub(r"{\1}", entry.path)
@@ -91,7 +104,8 @@ def _responses(entry: Entry, method: str) -> dict[str, Any]:
     kind = {"application/json": {"schema": FREE}}
     if method == "post" and entry.access == "chat":
         kind[EVENTS] = {"schema": {"type": "string"}}
-    error = {"description": "refused, or nobody answered", "content": {JSON: {"schema": {"$ref": _ref("Error")}}}}
+    shape = {"$ref": _ref("MessagesError" if entry.path.startswith("/v1/messages") else "Error")}
+    error = {"description": "refused, or nobody answered", "content": {JSON: {"schema": shape}}}
     return {"200": {"description": "answered", "content": kind}, "default": error}
 
 
@@ -99,29 +113,29 @@ def _ref(name: str) -> str:
     return f"#/components/schemas/{name}"
 
 
-def _of(name: str, schema: Callable[[str], dict[str, Any]]) -> Make:
-    """Put a schema among the document's, and refer to it there."""
+def _of(dialect: str, schema: Callable[[str], dict[str, Any]]) -> Make:
+    """Put a schema among the document's, and refer to it there; dialects call different things a message."""
 
     def make(schemas: dict[str, Any]) -> dict[str, Any]:
-        found = schema(_ref("{model}"))
-        schemas.update(found.pop("$defs", {}))
-        schemas[name] = found
-        return {"$ref": _ref(name)}
+        found = schema(_ref(f"{dialect}{{model}}"))
+        schemas.update({f"{dialect}{name}": part for name, part in found.pop("$defs", {}).items()})
+        schemas[f"{dialect}Body"] = found
+        return {"$ref": _ref(f"{dialect}Body")}
 
     return make
 
 
-CHAT, PROMPT = _of("ChatBody", ChatRequest.schema), _of("PromptBody", prompt_schema)
-MESSAGES = _of("MessagesBody", Messages.schema)
+CHAT, PROMPT = _of("Chat", ChatRequest.schema), _of("Prompt", prompt_schema)
+MESSAGES = _of("Messages", Messages.schema)
 # What is sent where; a route that is not here takes no body.
 BODIES: Mapping[str, tuple[str, Make]] = {
-    "/v1/completions": (JSON, lambda schemas: Completions.schema(_ref("{model}"))),
+    "/v1/completions": (JSON, _of("Completions", Completions.schema)),
     "/v1/embeddings": (JSON, lambda schemas: embed_schema()),
     "/v1/images/generations": (JSON, lambda schemas: image_schema()),
     "/images/generate": (JSON, lambda schemas: image_schema()),
     "/v1/chat/completions": (JSON, CHAT),
     "/v1/chat/completions/stream": (JSON, CHAT),
-    "/v1/responses": (JSON, _of("ResponsesBody", Responses.schema)),
+    "/v1/responses": (JSON, _of("Responses", Responses.schema)),
     "/v1/messages": (JSON, MESSAGES),
     "/v1/messages/count_tokens": (JSON, MESSAGES),
     "/v1/inference/complete": (JSON, PROMPT),

@@ -179,7 +179,8 @@ def chunks_of(reply: Reply) -> list[Chunk]:
         delta = {name: value for name, value in choice["message"].items() if value is not None}
         if "tool_calls" in delta:
             delta["tool_calls"] = [{"index": number, **call} for number, call in enumerate(delta["tool_calls"])]
-        content.append({"index": index, "delta": delta, "finish_reason": None})
+        likely = {"logprobs": choice["logprobs"]} if choice.get("logprobs") else {}
+        content.append({"index": index, "delta": delta, "finish_reason": None, **likely})
         ends.append({"index": index, "delta": {}, "finish_reason": choice.get("finish_reason") or "stop"})
     chunks = [Chunk({**head, "choices": content}), Chunk({**head, "choices": ends})]
     if "usage" in reply.body:

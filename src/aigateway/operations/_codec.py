@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ELSEWHERE", "Codec", "NativeDecoder", "Peer", "native_body", "offered", "speaks"]
 
-# What the request itself decides, whatever `extra` says of it.
-PINNED = frozenset({"model", "stream", "input", "messages", "instructions", "system", "prompt"})
+# What the request itself decides, whatever `extra` says of it; what a vendor keeps is kept for all our callers alike.
+PINNED = frozenset(
+    {"model", "stream", "stream_options", "input", "messages", "instructions", "system", "prompt"}
+    | {"store", "previous_response_id", "conversation", "background"}
+)
 LONGEST_NAME = 128
 # Nobody was asked: another target may offer it.
 ELSEWHERE = Remedy(other_target="yes")

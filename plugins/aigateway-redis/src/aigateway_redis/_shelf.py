@@ -7,8 +7,10 @@ nobody waits for it: what cannot be read is not there, what cannot be kept is no
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
+from secrets import token_hex
 from typing import Any, TypeVar
 
 import anyio
@@ -26,6 +28,7 @@ LOG = logging.getLogger("aigateway.redis")
 T = TypeVar("T")
 # Seconds a request waits for Redis, and for which a silent one is left alone.
 PATIENCE, ALONE = 0.25, 5.0
+RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 KINDS: dict[type, Any] = {
     SSLConnection: redis.SSLConnection,
     UnixDomainSocketConnection: redis.UnixDomainSocketConnection,
@@ -38,6 +41,7 @@ class RedisShelf:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._client: redis.Redis | None = None
+        self._own = token_hex(8)
         self._until = 0.0
 
     async def get(self, key: str) -> bytes | None:
@@ -53,19 +57,24 @@ class RedisShelf:
     async def claim(self, key: str, seconds: float) -> bool:
         """Be the only one who has it for a while; also while nobody can say."""
         wanted: Any = await self._ask(
-            lambda client: client.set(self._name(key), b"1", px=_milliseconds(seconds), nx=True) is not None, True
+            lambda client: client.set(self._name(key), self._mark, px=_milliseconds(seconds), nx=True) is not None, True
         )
         return bool(wanted)
 
     async def release(self, key: str) -> None:
-        """Let another have it."""
-        await self._ask(lambda client: client.delete(self._name(key)), None)
+        """Let another have it; what somebody else has claimed since stays theirs."""
+        await self._ask(lambda client: client.eval(RELEASE, 1, self._name(key), self._mark), None)
 
     def close(self) -> None:
         """Let go of the connections."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
+
+    @property
+    def _mark(self) -> str:
+        """Name this process: a claim that ran out may be another's by now."""
+        return f"{os.getpid()}:{self._own}"
 
     async def _ask(self, work: Callable[[redis.Redis], T], otherwise: T) -> T:
         """Do it in a thread; give `otherwise` where Redis is silent, or does not do it."""

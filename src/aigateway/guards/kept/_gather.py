@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...errors import RequestError
 from ...types import Chunk, NativeChunk, NativeReply, Reply, Said, Usage
+from ._message import GatheredMessage
 
 __all__ = ["Gathered"]
 
 # Parts of a delta that are pieces of a text; of others nothing is known, so an answer with them is not kept.
 TEXTS = frozenset({"content", "reasoning_content", "refusal"})
-LAST = "response.completed"
+RESPONSES, LAST = "response.", "response.completed"
 
 
 class Gathered:
     """Listen to a stream; `reply` is the whole of it, or None where it cannot be told whole again.
 
-    At most `most` characters are held. Of other dialects only Responses can be kept: its last event holds
-    the whole answer.
+    At most `most` characters are held. The last event of Responses holds the whole answer; a message in
+    Anthropic's dialect is put together.
     """
 
     def __init__(self, most: int) -> None:
@@ -28,12 +30,14 @@ class Gathered:
         self._choices: dict[int, dict[str, Any]] = {}
         self._whole: NativeReply | None = None
         self._text: list[str] = []
+        self._thoughts: list[str] = []
+        self._message = GatheredMessage()
 
     def __call__(self, batch: Sequence[Chunk]) -> None:
         """Take in what reached the caller."""
         for chunk in batch:
             if not self._fit:
-                self._choices, self._text = {}, []
+                self._choices, self._text, self._thoughts, self._message = {}, [], [], GatheredMessage()
                 return
             if isinstance(chunk, NativeChunk):
                 self._native(chunk)
@@ -55,13 +59,24 @@ class Gathered:
 
     def _native(self, chunk: NativeChunk) -> None:
         self._text.append(chunk.text)
-        self._spend(len(chunk.text))
+        self._thoughts.append(chunk.reasoning)
         body = chunk.body.get("response")
-        if chunk.name == LAST and isinstance(body, dict):
-            said = Said("".join(self._text), "", chunk.finish_reason)
-            self._whole = NativeReply("responses", body, Usage(), said)
-        elif chunk.name.startswith(("message_", "content_block_")):
+        if chunk.name.startswith(RESPONSES):
+            self._spend(len(chunk.text))
+            if chunk.name == LAST and isinstance(body, dict):
+                self._keep("responses", body, chunk)
+            return
+        self._spend(len(str(chunk.body)))  # all of it is held, arguments of calls and signatures too
+        try:
+            self._message.take(chunk.name, chunk.body)
+        except (LookupError, TypeError, ValueError, AttributeError, RequestError):
             self._fit = False
+        if self._message.body is not None:
+            self._keep("messages", self._message.body, chunk)
+
+    def _keep(self, operation: str, body: dict[str, Any], last: NativeChunk) -> None:
+        said = Said("".join(self._text), "".join(self._thoughts), last.finish_reason)
+        self._whole = NativeReply(operation, body, Usage(), said)
 
     def _chat(self, chunk: Chunk) -> None:
         body = chunk.body

@@ -25,6 +25,8 @@ DIGITS = 64
 HEADER = "idempotent-replayed"
 # What marks a key somebody is answering, and seconds between two looks whether it is answered.
 CLAIM, LOOK = ":claim", 0.1
+# Seconds a request that failed or was cancelled may take to give its claim back.
+GIVING_UP = 1.0
 
 
 class Idempotency:
@@ -63,8 +65,9 @@ class Idempotency:
         self._under_way[key] = (asked, ended)
         try:
             await self._answer(call, key, asked)
-        except BaseException:
-            self._end(key)
+        except BaseException:  # who is cancelled while it claims may have the claim all the same
+            with anyio.move_on_after(GIVING_UP, shield=True):
+                await self._let_in(key)
             raise
         if call.reply is not None:
             self._end(key)
@@ -79,8 +82,14 @@ class Idempotency:
                 reply = outcome.reply if gathered is None else gathered.reply(outcome.usage, provider_of(call))
                 await self._keep(key, asked, reply)
         finally:
+            await self._let_in(key)
+
+    async def _let_in(self, key: str) -> None:
+        """Let another be the one that is answered, whatever becomes of the shared place."""
+        try:
             if self._shelf is not None:
                 await self._shelf.release(_shelved(key) + CLAIM)
+        finally:
             self._end(key)
 
     async def _wait(self, call: Call, ended: anyio.Event) -> None:

@@ -32,7 +32,7 @@ class Shelf(Protocol):
         """Be the only one who has it for a while; also while nobody can say."""
 
     async def release(self, key: str) -> None:
-        """Let another have it."""
+        """Let another have it; what somebody else has claimed stays theirs."""
 
 
 class Memo:

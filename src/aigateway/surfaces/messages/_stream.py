@@ -7,10 +7,8 @@ from hashlib import blake2b
 from secrets import token_hex
 from typing import Any
 
-from pydantic_core import from_json
-
-from ...errors import GatewayError
-from ...types import Chunk, NativeChunk, Usage
+from ...errors import GatewayError, RequestError
+from ...types import Chunk, NativeChunk, Usage, read_json
 from .._surface import Named
 
 __all__ = ["PER_TOKEN", "MessagesTelling", "error_body"]
@@ -91,8 +89,7 @@ class MessagesTelling:
             if not call.told:
                 self._tell(call)
                 self._close()
-        refused = self._finish == "content_filter"
-        self.message["stop_reason"] = "refusal" if refused else REASONS.get(self._finish or "stop", "end_turn")
+        self.message["stop_reason"] = self._reason()
         self.message["usage"] = usage_object(usage, self._expected, self._size // PER_TOKEN)
         delta = {"stop_reason": self.message["stop_reason"], "stop_sequence": None}
         self._say("message_delta", delta=delta, usage=self.message["usage"])
@@ -102,6 +99,13 @@ class MessagesTelling:
     def failed(self, error: GatewayError) -> list[Named]:
         """Say that the answer broke off."""
         return [Named("error", error_body(error, self._request_id))]
+
+    def _reason(self) -> str:
+        """Say why it ended; a call that was asked for by name ends with `stop` in chat, and is a tool's turn here."""
+        if self._finish == "content_filter":
+            return "refusal"
+        finish = self._finish or "stop"
+        return "tool_use" if finish == "stop" and self._calls else REASONS.get(finish, "end_turn")
 
     # -- what is said -----------------------------------------------------------------------
 
@@ -204,10 +208,10 @@ def error_body(error: GatewayError, request_id: str) -> dict[str, Any]:
 
 
 def _arguments(said: str) -> dict[str, Any]:
-    """Read the arguments of a call; what is no object is kept as it was said, for the tool to complain about."""
+    """Read the arguments of a call; what is no JSON object is kept as it was said, for the tool to complain about."""
     try:
-        found = from_json(said) if said else {}
-    except ValueError:
+        found = read_json(said.encode()) if said else {}
+    except (RequestError, ValueError):
         found = None
     return found if isinstance(found, dict) else {"arguments": said}
 

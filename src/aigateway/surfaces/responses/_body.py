@@ -2,13 +2,23 @@
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 __all__ = ["ResponsesBody"]
 
 STRICT = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 Count = Annotated[int, Field(ge=1)]
+# Described here, read item by item elsewhere.
+ITEM = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "default": "message"},
+        "role": {"enum": ["user", "assistant", "system", "developer"]},
+        "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]},
+    },
+}
+INPUT = {"anyOf": [{"type": "string"}, {"type": "array", "items": ITEM, "minItems": 1, "maxItems": 4000}]}
 
 
 class Text(TypedDict):
@@ -32,7 +42,7 @@ class ResponsesBody(TypedDict):
     """OpenAI's request to create a response (openai-python 3.51); unknown fields are kept."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]  # as above
-    input: Any  # a text, or items, each with a shape of its own
+    input: Annotated[Any, WithJsonSchema(INPUT)]
     instructions: NotRequired[str | None]
     model: NotRequired[Annotated[str, Field(max_length=512)] | None]
     stream: NotRequired[bool | None]
