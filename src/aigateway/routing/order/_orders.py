@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from random import Random
 
-from ..types import Call, Candidate, Routing, Target
+from ...types import Call, Candidate, Routing, Target
+from .._tree import Branch
 from ._policy import Policy, expected_wait
-from ._tree import Branch
 
 __all__ = ["Orders"]
 
