@@ -17,7 +17,7 @@ import anyio
 import uvicorn
 
 from ..config import Settings
-from ._connection import Bounded, look_after
+from ._connection import Bounded, Quiet, look_after
 from ._watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Bounded,
+                http=Bounded if settings.server.log_requests else Quiet,
                 access_log=False,  # ours says who and how long
                 log_config=None,
                 proxy_headers=False,
