@@ -32,7 +32,7 @@ PAGES = sorted(
 )
 COMMANDS = (
     *("serve", "ask", "demo", "sandbox", "models", "plugins", "init", "check", "doctor", "schema"),
-    *("explain", "simulate"),
+    *("explain", "simulate", "reload"),
     *("keys", "callers"),
 )
 SUBCOMMANDS = (

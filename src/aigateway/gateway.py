@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
@@ -24,12 +23,13 @@ from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, Chunks, Exchange, answered, fetch, open_exchange, probe, race, relist, running_loop, timer_for
 from .guards import GuardStack, close_all
 from .keys import Wanted
-from .parts import build, journal_of
+from .parts import Parts, build
 from .plan import Plan
 from .plugins import Registry
+from .renewal import Before, Lasting
 from .routing import Attempt, Attempts
 from .shadow import Shadows
-from .state import Decisions, Health, Memory, Rest
+from .state import Rest
 from .transport import Transport, open_transport
 from .types import (
     ANYWHERE,
@@ -90,24 +90,22 @@ class Gateway(Asking):
         transport: Transport | None = None,
         clock: Clock | None = None,
         seed: int | None = None,
+        before: Gateway | None = None,
     ) -> None:
         if not LOG.handlers:  # who wants to read our log configures logging; nobody else is shown it
             LOG.addHandler(logging.NullHandler())
         self.settings = settings
         self.registry = registry or Registry(allow=settings.plugins)
-        self.seed = SystemRandom().getrandbits(32) if seed is None else seed
-        self._random = Random(self.seed)  # noqa: S311  # jitter, not cryptography
-        self._ids = Random(self.seed)  # noqa: S311  # apart: who names requests decides nothing about routing
-        self.memory = Memory(random=self._random)
-        self.health = Health(self.memory, self._random)
-        self.decisions = Decisions(settings.decisions.keep, journal_of(settings))
-        self.clock = clock or SystemClock()
-        self.memory.rests.now = self.clock.now
-        self.parts = build(settings, self.registry, self.memory, self.clock, self._random)
+        lasting = before.lasting if before is not None else Lasting(settings, clock or SystemClock(), seed)
+        self.lasting: Lasting = lasting
+        self.seed, self.clock, self._ids = lasting.seed, lasting.clock, lasting.ids
+        self.memory, self.health, self.decisions = lasting.memory, lasting.health, lasting.decisions
+        self.parts: Parts = build(settings, self.registry, lasting, Before.of(before))
+        lasting.open[self] = self.parts
         self._timeouts = settings.timeouts.over(Timeouts())
         terms = Terms(settings.retries.over(Retries()))
-        self.plan = Plan(self.parts, self.memory, self.clock, terms, random=self._random)
-        self._shadows = Shadows(self.plan, self._across_targets, self._random, self.decisions.add)
+        self.plan = Plan(self.parts, self.memory, self.clock, terms, random=lasting.random)
+        self._shadows = Shadows(self.plan, self._across_targets, lasting.random, self.decisions.add)
         self._client = client
         self._transport = transport
         self._io: WeakKeyDictionary[object, IO] = WeakKeyDictionary()
@@ -120,8 +118,19 @@ class Gateway(Asking):
 
         return cls(load(source).with_providers(), **options)
 
+    def renewed(self, settings: Settings) -> Self:
+        """Give the gateway of other settings: it knows what this one knows, and shares what is the same.
+
+        This one goes on as it is until it is closed, which leaves open what the other one uses. Raises
+        ConfigurationError, and nothing has changed then.
+        """
+        same = settings.plugins == self.settings.plugins
+        registry = self.registry if same else Registry(allow=settings.plugins)
+        return type(self)(settings, registry=registry, client=self._client, transport=self._transport, before=self)
+
     async def __aenter__(self) -> Self:
         self._closed = False
+        self.lasting.open[self] = self.parts
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -132,14 +141,15 @@ class Gateway(Asking):
         self._closed = True
         io = self._io.pop(running_loop(), None)
         self._io.clear()
+        guards, mirror, is_last = self.lasting.leave(self, self.parts)
         with anyio.CancelScope(shield=True):
             await self._shadows.aclose()
-            if io is not None:
+            if io is not None and (is_last or io.transport is not self._transport):
                 await io.transport.aclose()
-            await close_all(self.parts.guards)
-            if self.parts.mirror is not None:
-                await anyio.to_thread.run_sync(self.parts.mirror.close)
-            if self.decisions.journal is not None:
+            await close_all(guards)
+            if mirror is not None:
+                await anyio.to_thread.run_sync(mirror.close)
+            if is_last and self.decisions.journal is not None:
                 await anyio.to_thread.run_sync(self.decisions.journal.close)
 
     def call(

@@ -17,15 +17,17 @@ from .guards import Guard, GuardOptions
 from .keys import Key, Ring, Slot, Source
 from .plugins import Registry
 from .providers import LocalProvider, Options, Provider
+from .renewal import Before
 from .routing import Names, Policy, Rules
 from .secrets import Secret, WatchedFile, place
-from .state import Document, FileMirror, Journal, Memory, Mirror
+from .state import Document, FileMirror, Mirror
 from .types import Call, Clock, Retries, Routing, Target, Timeouts, Usage
 
 if TYPE_CHECKING:
     from .config import KeySettings, Settings
+    from .renewal import Lasting
 
-__all__ = ["Parts", "build", "journal_of", "offered", "read_elsewhere"]
+__all__ = ["Parts", "build", "offered", "read_elsewhere"]
 
 T = TypeVar("T")
 NOWHERE = Target("", "")
@@ -49,35 +51,38 @@ class Parts:
     mirror: Mirror | None = None
 
 
-def build(settings: Settings, registry: Registry, memory: Memory, clock: Clock, random: Random) -> Parts:
-    """Turn settings into parts, loading the plug-ins they name."""
+def build(settings: Settings, registry: Registry, lasting: Lasting, before: Before) -> Parts:
+    """Turn settings into parts, loading the plug-ins they name; what was there before and is the same goes on."""
     from .config import Trees
 
     read_elsewhere(settings, registry)
     providers: dict[str, Provider | LocalProvider] = {}
     rings: dict[str, Ring] = {}
     for name in settings.providers:
-        providers[name] = _provider(settings, registry, name)
-        rings[name] = _ring(settings, registry, name, memory, clock)
+        providers[name] = _provider(settings, registry, name, before)
+        rings[name] = before.ring(name, settings.providers[name]) or _ring(settings, registry, name, lasting, before)
     catalogue = _catalogue(settings, providers)
-    listings = _listings(settings, providers, catalogue, clock)
+    listings = _listings(settings, providers, catalogue, lasting.clock, before)
     rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
     retries = settings.retries.over(Retries())
     trees = Trees(settings, catalogue, settings.timeouts.over(Timeouts()))
     terms = {name: route.terms(retries, trees.shadow(name)) for name, route in settings.routes.items()}
     names = Names(trees.all(), catalogue, rules, terms)
     _check_default(settings, names)
-    mirror, estimator = _mirror(settings, registry), Estimator()
-    options = GuardOptions("", clock, random, {}, mirror, settings.server.workers, partial(_estimate, estimator))
-    guards = [_guard(settings, registry, index, options) for index in range(len(settings.guards))]
+    mirror = before.mirror(settings) or _mirror(settings, registry)
+    estimator = before.estimator or Estimator()
+    guess = partial(_estimate, estimator)
+    options = GuardOptions("", lasting.clock, lasting.random, {}, mirror, settings.server.workers, guess)
+    known = enumerate(before.guards(settings))
+    guards = [_guard(settings, registry, at, options) if guard is None else guard for at, guard in known]
     # Read on after a cancellation only where cancelling does not stop the bill.
     unstoppable = [name for name in providers if not getattr(providers[name], "cancel_stops_billing", True)]
     drains = {name: settings.providers[name].drain for name in unstoppable if settings.providers[name].drain}
     # The order of the configuration needs no policy, and nothing worked out for one.
     routes = [name for name, route in settings.routes.items() if route.policy != "priority"]
-    policies = {name: _policy(settings, registry, name, random) for name in routes}
+    policies = {name: _policy(settings, registry, name, lasting.random, before) for name in routes}
     policy_names = {name: settings.routes[name].policy for name in routes}
-    made = (estimator, Meter(catalogue, estimator, clock), listings)
+    made = (estimator, Meter(catalogue, estimator, lasting.clock), listings)
     return Parts(providers, rings, catalogue, names, guards, drains, policies, policy_names, *made, mirror)
 
 
@@ -91,7 +96,11 @@ def _catalogue(settings: Settings, providers: Mapping[str, Provider | LocalProvi
 
 
 def _listings(
-    settings: Settings, providers: Mapping[str, Provider | LocalProvider], catalogue: Catalogue, clock: Clock
+    settings: Settings,
+    providers: Mapping[str, Provider | LocalProvider],
+    catalogue: Catalogue,
+    clock: Clock,
+    before: Before,
 ) -> Listings:
     """Find what vendors listed last: kept beside the state, where that is a file."""
     homes = {name: str(getattr(provider, "base_url", "")) for name, provider in providers.items()}
@@ -101,6 +110,8 @@ def _listings(
         document = Document(path.with_name(f"{path.stem}-models.json"))
     listings = Listings(catalogue, homes, clock, document)
     listings.load()
+    if before.listings is not None:
+        listings.follow(before.listings)
     return listings
 
 
@@ -124,17 +135,22 @@ def read_elsewhere(settings: Settings, registry: Registry) -> None:
         secret.fill(value.strip())
 
 
-def _ring(settings: Settings, registry: Registry, name: str, memory: Memory, clock: Clock) -> Ring:
+def _ring(settings: Settings, registry: Registry, name: str, lasting: Lasting, before: Before) -> Ring:
     table = settings.providers[name]
     path = ("providers", name, "rotation")
     record = _located(settings, path, lambda: registry.rotation(table.rotation))
-    rotation = offered(settings, path, record.factory, "order")
+    rotation = before.rotation(name, table) or offered(settings, path, record.factory, "order")
     for index, key in enumerate(table.keys):
         if not key.secret.is_sendable:
             where = settings.locate("providers", name, "keys", index)
             raise ConfigurationError(f"{where}: the key from {key.secret.source or 'here'} is not one word of ASCII.")
-    slots = [Slot(_key(key), _source(key.secret), grace=table.grace) for key in table.keys]
-    return Ring(name, slots, memory.rests, rotation=rotation, now=clock.now, wall=clock.wall)
+    slots = [before.slot(name, table, key) or before.heard(name, _slot(key, table.grace)) for key in table.keys]
+    clock = lasting.clock
+    return Ring(name, slots, lasting.memory.rests, rotation=rotation, now=clock.now, wall=clock.wall)
+
+
+def _slot(key: KeySettings, grace: float) -> Slot:
+    return Slot(_key(key), _source(key.secret), grace=grace)
 
 
 def _key(key: KeySettings) -> Key:
@@ -181,7 +197,7 @@ def _located(settings: Settings, path: Sequence[str | int], build: Callable[[], 
         raise ConfigurationError(f"{settings.locate(*path)}: {error.message}") from error
 
 
-def _provider(settings: Settings, registry: Registry, name: str) -> Provider | LocalProvider:
+def _provider(settings: Settings, registry: Registry, name: str, before: Before) -> Provider | LocalProvider:
     from .config import unknown_setting
 
     table = settings.providers[name]
@@ -195,13 +211,16 @@ def _provider(settings: Settings, registry: Registry, name: str) -> Provider | L
             f"{settings.locate('providers', name)}: the provider {name!r} has no key. "
             f'Add keys = [{{ secret = "env:{record.key_variables[0] if record.key_variables else "NAME"}" }}].'
         )
+    known = before.provider(name, table)
+    if known is not None:
+        return known
     options = Options(name, table.base_url, table.own)
     return _located(settings, ("providers", name), lambda: record.factory(options))
 
 
-def _policy(settings: Settings, registry: Registry, route: str, random: Random) -> Policy:
-    name = settings.routes[route].policy
-    return _located(settings, ("routes", route, "policy"), lambda: registry.policy(name).factory(random))
+def _policy(settings: Settings, registry: Registry, route: str, random: Random, before: Before) -> Policy:
+    name, path = settings.routes[route].policy, ("routes", route, "policy")
+    return before.policy(route, name) or _located(settings, path, lambda: registry.policy(name).factory(random))
 
 
 def _mirror(settings: Settings, registry: Registry) -> Mirror | None:
@@ -212,12 +231,6 @@ def _mirror(settings: Settings, registry: Registry) -> Mirror | None:
         path = Path(settings.state.url.reveal().removeprefix("file:"))
         return FileMirror(Document(place(path, settings.context.base)))
     return _located(settings, ("state", "url"), lambda: registry.state(scheme).factory(settings.state.url))
-
-
-def journal_of(settings: Settings) -> Journal | None:
-    """Make what writes decisions into a file, where one is named."""
-    table = settings.decisions
-    return Journal(place(Path(table.file), settings.context.base), table.rotate) if table.file else None
 
 
 def _estimate(estimator: Estimator, call: Call) -> Usage:

@@ -78,6 +78,7 @@ MATRIX = {
     "GET /current-key": (403, 403, 403, 403, 200),
     "GET /admin/keys": (401, 401, 403, 200, 401),
     "POST /admin/keys/reload": (401, 401, 403, 200, 401),
+    "POST /admin/reload": (401, 401, 403, 409, 401),  # the gateway is its owner's
     "POST /admin/rests/clear": (401, 401, 403, 200, 401),
     "GET /admin/decisions": (401, 401, 403, 200, 401),
     "GET /admin/decisions/none": (401, 401, 403, 404, 401),

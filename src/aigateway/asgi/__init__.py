@@ -8,14 +8,14 @@ from ._door import is_loopback
 from ._who import Who, file_store, weekly_keys
 
 if TYPE_CHECKING:
-    from ._app import App, create_app
+    from ._app import App, Load, create_app
 
-__all__ = ["App", "Who", "create_app", "file_store", "is_loopback", "weekly_keys"]
+__all__ = ["App", "Load", "Who", "create_app", "file_store", "is_loopback", "weekly_keys"]
 
 
 def __getattr__(name: str) -> Any:
     """Import starlette where an application is made, and not for commands that ask about keys alone."""
-    if name not in {"App", "create_app"}:
+    if name not in {"App", "Load", "create_app"}:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import _app
 

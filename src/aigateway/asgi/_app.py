@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import anyio
@@ -13,7 +15,8 @@ from starlette.datastructures import Headers
 from starlette.routing import Route, Router
 
 from ..callers import require
-from ..config import ServerSettings
+from ..config import ServerSettings, Settings, find_file
+from ..config import load as load_settings
 from ..errors import ConfigurationError, GatewayError, RequestError, Unauthenticated
 from ..gateway import Gateway
 from ..guards import Metrics, json_line
@@ -29,14 +32,15 @@ from ._incoming import ASGIApp, ClientGone, Envelope, Incoming, Receive, Scope, 
 from ._made import Embed, MakeImage
 from ._messages import CountTokens, CreateMessage
 from ._openapi import describe
-from ._operator import ClearRests, CurrentKey, Keys, MetricsPage, ReloadKeys
+from ._operator import ClearRests, CurrentKey, Keys, MetricsPage, ReloadAll, ReloadKeys
 from ._pages import Asset, Docs, OpenAPI, Redoc
+from ._reload import App, Load
 from ._responses import CreateResponse
 from ._running import Running, ShuttingDown
 from ._simple import ChatForm, ChatJSON, ChatStreamed, Complete, CompleteStreamed
-from ._who import Inside, Seen, Who
+from ._who import Inside, Reload, Seen, Who
 
-__all__ = ["ROUTES", "App", "create_app"]
+__all__ = ["ROUTES", "App", "Load", "create_app"]
 
 access_log = logging.getLogger("aigateway.access")
 server_log = logging.getLogger("aigateway.server")
@@ -84,6 +88,7 @@ ROUTES: Sequence[Entry] = (
     Entry("GET", "/current-key", CurrentKey, "root"),
     Entry("GET", "/admin/keys", Keys, "admin"),
     Entry("POST", "/admin/keys/reload", ReloadKeys, "admin"),
+    Entry("POST", "/admin/reload", ReloadAll, "admin"),
     Entry("POST", "/admin/rests/clear", ClearRests, "admin"),
     Entry("GET", "/admin/decisions", LastDecisions, "admin"),
     Entry("GET", "/admin/decisions/{request_id}", OneDecision, "admin"),
@@ -95,56 +100,98 @@ ROUTES: Sequence[Entry] = (
 )
 
 
-def create_app(gateway: Gateway | None = None, *, close: bool = False) -> App:
+def create_app(gateway: Gateway | None = None, *, close: bool = False, load: Load | None = None) -> App:
     """Make an ASGI application of a gateway; it can be served, or mounted under any prefix.
 
     A gateway that is given is closed by whoever made it, unless `close` says with the server;
     without one the configuration is discovered (`uvicorn --factory aigateway.asgi:create_app`)
-    and the gateway is closed with the server. Raises ConfigurationError.
+    and the gateway is closed with the server. `load` gives the settings anew for `App.reload`;
+    gateways that are made of them are closed with the server. Raises ConfigurationError.
     """
     owned = close or gateway is None
-    return App(gateway or Gateway.from_config(), owned=owned, routes=ROUTES)
+    if gateway is None:
+        # A file that is gone later must not make another one be found.
+        load = load or partial(_load, find_file(os.environ))
+        first = Gateway(load())
+    else:
+        first = gateway
+    shared = Shared(ROUTES, Seen(), Running(first.settings.server.write_timeout), set())
+    return App(lambda app: Served(first, shared, app.reload_all, owned=owned), load)
 
 
-class App:
+def _load(source: Path | None) -> Settings:
+    return load_settings(source).with_providers()
+
+
+class Shared(NamedTuple):
+    """Give one gateway after another what is the server's; `open` is what has not been closed."""
+
+    routes: Sequence[Entry]
+    seen: Seen
+    running: Running
+    open: set[Served]
+
+
+class Served:
     """Serve one gateway: match, admit, answer, log.
 
-    Whoever mounts it in a server of theirs calls `drain` before that server cancels its requests.
+    One that `is_retired` closes the gateway after the last request, if it is `owned`.
     """
 
-    def __init__(self, gateway: Gateway, *, owned: bool, routes: Sequence[Entry]) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        shared: Shared,
+        reload: Reload,
+        *,
+        owned: bool,
+        before: Who | None = None,
+    ) -> None:
         self.gateway = gateway
+        self.shared = shared
+        self.is_retired = False
+        self._running = shared.running
+        self._reload = reload
         self._owned = owned
-        who = Who(gateway)
+        self._under_way = 0
+        self._who = who = Who(gateway, before)
         door = Door(who.callers, gateway.clock, proxies=gateway.settings.callers.proxies)
-        self._seen = Seen()
-        inside = Inside(gateway, who, self._seen, lambda: describe(routes))
+        self._seen, routes = shared.seen, shared.routes
+        inside = Inside(gateway, who, self._seen, lambda: describe(routes), reload)
         table = [route for entry in routes for route in _routes(entry, inside, door)]
         # A path without parameters is found in a dict; patterns, mounts and the rest are the router's.
         self._plain = {route.path: route.app for route in table if not route.param_convertors}
-        self._router = Router(table, redirect_slashes=False, default=_not_found, lifespan=self._lifespan)
-        self._running = Running(gateway.settings.server.write_timeout)
+        self._router = Router(table, redirect_slashes=False, default=_not_found)
         self._log = gateway.settings.server.log_requests
         self._metrics = next((guard for guard in gateway.parts.guards if isinstance(guard, Metrics)), None)
         origins = gateway.settings.server.cors
         self._entry: ASGIApp = Cors(self._http, origins, self._preflight) if origins else self._http
 
-    async def drain(self, seconds: float) -> None:
-        """Refuse new requests, give those under way `seconds` to end, then end the rest.
-
-        An open stream then ends with an error event that says so, a whole answer still awaited is
-        a 503, and their upstream calls are closed.
-        """
-        await self._running.drain(seconds)
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection; what is not HTTP is not ours."""
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1003})
-        elif scope["type"] != "http":
-            await self._router(scope, receive, send)
-        else:
+        """Serve one request."""
+        self._under_way += 1
+        try:
             await self._entry(scope, receive, send)
+        finally:
+            self._under_way -= 1
+            if self.is_retired:
+                await self.left()
+
+    def renewed(self, gateway: Gateway) -> Served:
+        """Give what serves another gateway after this one. Raises ConfigurationError."""
+        return Served(gateway, self.shared, self._reload, owned=True, before=self._who)
+
+    async def left(self) -> None:
+        """Close what no request needs any more."""
+        if self.is_retired and not self._under_way:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the gateway, unless that is for others to do."""
+        if self in self.shared.open:
+            self.shared.open.discard(self)
+            if self._owned:
+                await self.gateway.aclose()
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._serve(Incoming(scope, receive, send))
@@ -192,12 +239,6 @@ class App:
             await _refuse(request, GatewayError("the gateway failed; the request id names it in the log"))
         finally:
             request.scope.pop("aigateway.request", None)  # each holds the other: not left to the collector
-
-    @asynccontextmanager
-    async def _lifespan(self, app: object) -> AsyncIterator[None]:
-        yield
-        if self._owned:
-            await self.gateway.aclose()
 
 
 class Admitted:

@@ -6,13 +6,13 @@ from urllib.parse import parse_qs
 
 from pydantic_core import to_json
 
-from ..errors import Forbidden, RequestError
+from ..errors import ConfigurationError, Forbidden, RequestError
 from ..guards import CONTENT_TYPE, Metrics
 from ..secrets import Secret
 from ._incoming import Incoming
 from ._who import Inside
 
-__all__ = ["ClearRests", "CurrentKey", "Keys", "MetricsPage", "ReloadKeys"]
+__all__ = ["ClearRests", "CurrentKey", "Keys", "MetricsPage", "ReloadAll", "ReloadKeys"]
 
 
 class CurrentKey:
@@ -65,6 +65,21 @@ class ReloadKeys:
         """Count what was replaced."""
         replaced = sum(ring.look(now=True) for ring in self._gateway.parts.rings.values())
         await request.answer(to_json({"replaced": replaced}))
+
+
+class ReloadAll:
+    """Answer POST /admin/reload: load the configuration again, in every process."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._reload = inside.reload
+
+    async def __call__(self, request: Incoming) -> None:
+        """Say what needs a restart. Raises RequestError where the new configuration is wrong: nothing has changed."""
+        try:
+            warnings = await self._reload()
+        except ConfigurationError as error:
+            raise RequestError(f"nothing was reloaded: {error.message}", code="configuration") from None
+        await request.answer(to_json({"reloaded": True, "warnings": warnings}))
 
 
 class ClearRests:

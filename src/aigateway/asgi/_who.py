@@ -36,10 +36,11 @@ from ..parts import offered
 from ..secrets import Secret, place, root
 from ..types import Caller, Clock, Limits
 
-__all__ = ["Inside", "RemoteTokens", "Seen", "Who", "file_store", "weekly_keys"]
+__all__ = ["Inside", "Reload", "RemoteTokens", "Seen", "Who", "file_store", "weekly_keys"]
 
 LOG = logging.getLogger("aigateway.callers")
 Fetch = Callable[[str], Awaitable[bytes]]
+Reload = Callable[[], Awaitable[list[str]]]
 # Seconds before a JWKS is fetched again for a key that is not in it, while there is none, and in any case: a key that
 # was withdrawn must end.
 FETCHED_ANEW, FETCHED_AT_ALL, OUTDATED = 10.0, 1.0, 600.0
@@ -54,34 +55,47 @@ class Seen:
 
 
 class Inside(NamedTuple):
-    """Give an endpoint what it works with; `describe` gives the OpenAPI document of all routes."""
+    """Give an endpoint what it works with.
+
+    `describe` gives the OpenAPI document of all routes, `reload` loads the configuration again.
+    """
 
     gateway: Gateway
     who: Who
     seen: Seen
     describe: Callable[[], dict[str, Any]]
+    reload: Reload
 
 
 class Who:
     """Hold what tells callers apart, and the weekly keys by themselves for who hands them out.
 
-    Raises ConfigurationError that names the setting.
+    `before` is the one whose settings were others: what is the same goes on. Raises
+    ConfigurationError that names the setting.
     """
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, before: Who | None = None) -> None:
         settings, table = gateway.settings, gateway.settings.callers
+        self.table, old = table, before.table if before else None
         static = StaticKeys((key.secret, _granted(key, index, settings)) for index, key in enumerate(table.keys))
         if len(static) != len(table.keys):
             where = settings.locate("callers", "keys")
             raise ConfigurationError(f"{where}: two of callers.keys have the same secret. Give each its own.")
         self.weekly = weekly_keys(settings)
         verifiers: list[Verifier] = []
+        self.stored: StoredKeys | None = None
         if table.store is not None:
-            verifiers.append(StoredKeys(*_store(gateway)))
+            same = old and (old.store, old.roots, old.encrypt) == (table.store, table.roots, table.encrypt)
+            self.stored = (before.stored if before and same else None) or StoredKeys(*_store(gateway))
+            verifiers.append(self.stored)
         if self.weekly is not None:
             verifiers.append(self.weekly)
+        self.tokens: Tokens | None = None
         if table.jwt is not None:
-            verifiers.append(_tokens(table.jwt, settings, gateway.clock, gateway.fetch))
+            self.tokens = _tokens(table.jwt, settings, gateway.clock, gateway.fetch)
+            if before and old and old.jwt == table.jwt and isinstance(self.tokens, RemoteTokens):
+                self.tokens.follow(before.tokens)
+            verifiers.append(self.tokens)
         self.callers = Callers(static, verifiers)
 
 
@@ -137,9 +151,15 @@ class RemoteTokens(Tokens):
         self._url = url
         self._clock = clock
         self._fetch = fetch
-        self._fetched = -inf
-        self._is_read = False
+        self.fetched = -inf
+        self.is_read = False
         self._fetching = anyio.Lock()
+
+    def follow(self, before: Tokens | None) -> None:
+        """Take over what another one fetched from the same place."""
+        if isinstance(before, RemoteTokens):
+            self.share(before)
+            self.fetched, self.is_read = before.fetched, before.is_read
 
     async def find(self, key: str, at: float) -> Grant | None:
         """Give what a token allows; a place that cannot be reached leaves the keys that are known.
@@ -150,21 +170,21 @@ class RemoteTokens(Tokens):
             async with self._fetching:  # whoever comes meanwhile waits for it, too
                 if self._is_due(key):
                     await self._read()
-        if not self._is_read:
+        if not self.is_read:
             raise Refusal("tokens cannot be checked just now. Try again.", status=503, code="unavailable")
         return await super().find(key, at)
 
     def _is_due(self, key: str) -> bool:
-        age = self._clock.now() - self._fetched
-        return age >= (OUTDATED if self.knows(key) else FETCHED_ANEW if self._is_read else FETCHED_AT_ALL)
+        age = self._clock.now() - self.fetched
+        return age >= (OUTDATED if self.knows(key) else FETCHED_ANEW if self.is_read else FETCHED_AT_ALL)
 
     async def _read(self) -> None:
         try:
             self.load(parse_jwks(await self._fetch(self._url)))
-            self._is_read = True
+            self.is_read = True
         except GatewayError as error:
             LOG.warning("the public keys of callers.jwt cannot be read: %s", error.message)
-        self._fetched = self._clock.now()
+        self.fetched = self._clock.now()
 
 
 def _tokens(table: TokenSettings, settings: Settings, clock: Clock, fetch: Fetch) -> Tokens:

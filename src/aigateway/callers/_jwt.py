@@ -81,6 +81,10 @@ class Tokens:
                 continue
         self._keys = found
 
+    def share(self, other: Tokens) -> None:
+        """Take the public keys another one has."""
+        self._keys = other._keys
+
     def claims(self, key: str) -> bool:
         """Tell whether a key is written like a token."""
         return key.count(".") == 2 and key.startswith("ey") and len(key) <= LONGEST and key.isascii()

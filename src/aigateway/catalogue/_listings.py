@@ -60,6 +60,13 @@ class Listings:
                 self._kept[name] = listing
                 self._catalogue.learn(name, listing.ids)
 
+    def follow(self, before: Listings) -> None:
+        """Take over what others have of the same places: what was listed last, whether or not it is in a file."""
+        for name, listing in before._kept.items():  # one of us
+            if self._homes.get(name) == listing.home:
+                self._kept[name] = listing
+                self._catalogue.learn(name, listing.ids)
+
     def save(self) -> None:
         """Keep the lists; a file that cannot be written is said, and no more."""
         if self.document is None:

@@ -26,6 +26,7 @@ from . import (
     _keys,
     _models,
     _plugins,
+    _reload,
     _sandbox,
     _schema,
     _serve,
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.command("serve")(_serve.serve)
 app.command("ask")(_ask.ask)
 app.command("demo")(_demo.demo)
+app.command("reload")(_reload.reload)
 app.command("sandbox")(_sandbox.sandbox)
 app.command("models")(_models.models)
 app.command("plugins")(_plugins.plugins)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from urllib.parse import unquote, urlsplit
 
 from ..config import Settings
 from ..gateway import Gateway
 from ..secrets import Redact, Secret
 
-__all__ = ["REDACT", "configure_logging", "hide", "hide_all"]
+__all__ = ["REDACT", "configure_logging", "hide", "hide_all", "secrets_of"]
 
 # Takes secrets out of whatever this process logs or says.
 REDACT = Redact()
@@ -75,13 +75,16 @@ def hide(settings: Settings) -> None:
         logging.lastResort.addFilter(REDACT)
 
 
-def hide_all(gateway: Gateway) -> None:
-    """Let no secret of a gateway show, those that are replaced while it serves either."""
+def hide_all(gateway: Gateway, beside: Collection[Secret] = ()) -> None:
+    """Let no secret of a gateway show, those that are replaced while it serves either, nor those `beside`."""
     slots = [slot for ring in gateway.parts.rings.values() for slot in ring.slots]
-    REDACT.follow(
-        lambda: (*_secrets(gateway.settings), *(secret for slot in slots for secret in slot.secrets)),
-        lambda: sum(slot.offers for slot in slots),
-    )
+    REDACT.follow(lambda: {*beside, *secrets_of(gateway)}, lambda: sum(slot.offers for slot in slots))
+
+
+def secrets_of(gateway: Gateway) -> set[Secret]:
+    """Give every secret a gateway has to do with."""
+    slots = [slot for ring in gateway.parts.rings.values() for slot in ring.slots]
+    return {*_secrets(gateway.settings), *(secret for slot in slots for secret in slot.secrets)}
 
 
 def _secrets(settings: Settings) -> Iterator[Secret]:

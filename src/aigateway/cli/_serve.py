@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config import Settings, load, with_workers
+from ..config import Settings, find_file, load, with_workers
 from ..errors import ConfigurationError, GatewayError, RequestError
+from ._hangup import holding_hangups
 from ._logging import configure_logging, hide_all
 from ._options import Config, UseSandbox, refuse_both, run_async, settings_with_providers, sorts_of_keys
 
 if TYPE_CHECKING:
-    from ..asgi import App
+    from ..asgi import App, Load
     from ._server import Server
 
 __all__ = ["serve", "work"]
@@ -36,22 +38,28 @@ def serve(
     workers: Annotated[int | None, typer.Option(min=1, max=64, help="How many processes.", show_default="1")] = None,
     sandbox: UseSandbox = False,
 ) -> None:
-    """Serve OpenAI's API until stopped."""
+    """Serve OpenAI's API until stopped; SIGHUP loads the configuration again."""
     if find_spec("uvicorn") is None or find_spec("starlette") is None:
         raise ConfigurationError("the server is not installed. Install it with: pip install 'aigateway[server]'")
-    if sandbox:
-        if workers is not None and workers > 1:
-            raise RequestError("--sandbox runs with one worker. Leave --workers out.")
-        refuse_both(config)
-        run_async(lambda: _serve_sandbox(host, port))
-        return
+    with holding_hangups():  # until somebody heeds them: none may end it while it starts
+        if sandbox:
+            if workers is not None and workers > 1:
+                raise RequestError("--sandbox runs with one worker. Leave --workers out.")
+            refuse_both(config)
+            run_async(lambda: _serve_sandbox(host, port))
+        else:
+            _serve(config, host, port, workers)
+
+
+def _serve(config: Path | None, host: str | None, port: int | None, workers: int | None) -> None:
+    config = config or find_file(os.environ)  # when it is gone later, no other one must be found instead of it
     settings = with_workers(settings_with_providers(config), workers)
     listener = _listen(settings, host, port)
     configure_logging(settings)
     if settings.server.workers > 1:
         _serve_many(config, settings, listener)
     else:
-        server = _server(settings)
+        server = _server(settings, partial(_again, config, workers, listener))
         _announce(settings, listener)
         server.run(sockets=[listener])
         _leave(server)
@@ -102,13 +110,15 @@ def shared_figures() -> Iterator[None]:
 
 def work(config: Path | None, workers: int, listener: socket.socket) -> None:
     """Serve in one worker process."""
-    from ._workers import end_with_parent
+    from ._workers import end_with_parent, tell_parent
 
     end_with_parent()
     try:
         settings = with_workers(load(config), workers)
         configure_logging(settings)
-        _server(settings).run(sockets=[listener])
+        server = _server(settings, partial(_again, config, workers, listener))
+        server.app.spread = tell_parent
+        server.run(sockets=[listener])
     except KeyboardInterrupt:
         pass  # before the server was up; the parent ends us all
 
@@ -119,15 +129,29 @@ def _leave(server: Server) -> None:
         raise typer.Exit(130)
 
 
-def _app(settings: Settings) -> App:
-    """Make the application; a server logs, measures and limits, whatever else is configured."""
-    from ..asgi import create_app
+def _again(config: Path | None, workers: int | None, listener: socket.socket) -> Settings:
+    """Load the configuration for a server that listens already. Raises ConfigurationError, for an unsafe host too."""
+    settings = with_workers(load(config), workers).with_providers()
+    address = str(listener.getsockname()[0])
+    _refuse_open(settings, address, address)
+    return _guarded(settings)
+
+
+def _guarded(settings: Settings) -> Settings:
+    """Log, measure and limit, whatever else is configured."""
     from ..config import with_guards
+
+    wanted = ["log", *(["metrics"] if find_spec("prometheus_client") else []), "concurrency", "rate_limit"]
+    return with_guards(settings, *wanted)
+
+
+def _app(settings: Settings, again: Load | None = None) -> App:
+    """Make the application."""
+    from ..asgi import create_app
     from ..gateway import Gateway
     from ..types import ChatRequest
 
-    wanted = ["log", *(["metrics"] if find_spec("prometheus_client") else []), "concurrency", "rate_limit"]
-    app = create_app(Gateway(with_guards(settings, *wanted)), close=True)
+    app = create_app(Gateway(_guarded(settings)), close=True, load=again)
     ChatRequest.parse({"messages": [{"role": "user", "content": "warm up"}]})  # not the first caller's to wait for
     # What was built lives as long as the process: out of the collector's sight, and it looks less often.
     gc.collect()
@@ -136,27 +160,32 @@ def _app(settings: Settings) -> App:
     return app
 
 
-def _server(settings: Settings) -> Server:
+def _server(settings: Settings, again: Load | None = None) -> Server:
     from ._server import Server
 
-    app = _app(settings)
+    app = _app(settings, again)
     hide_all(app.gateway)
     return Server(app, settings)
 
 
-def _listen(settings: Settings, host: str | None, port: int | None) -> socket.socket:
-    """Bind before anything else is started. Raises ConfigurationError for an unsafe host."""
+def _refuse_open(settings: Settings, host: str, address: str) -> None:
+    """Refuse to serve other machines without client keys."""
     from ..asgi import is_loopback
 
+    if not settings.callers.any and not is_loopback(address):
+        raise ConfigurationError(
+            f"listening on {host} without client keys would let anybody spend your money. Set "
+            "AI_GATEWAY_GATEWAY_API_KEY (or [[callers.keys]]), or listen on 127.0.0.1."
+        )
+
+
+def _listen(settings: Settings, host: str | None, port: int | None) -> socket.socket:
+    """Bind before anything else is started. Raises ConfigurationError for an unsafe host."""
     host = host or settings.server.host
     port = settings.server.port if port is None else port
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        if not settings.callers.any and not is_loopback(str(address[0])):
-            raise ConfigurationError(
-                f"listening on {host} without client keys would let anybody spend your money. Set "
-                "AI_GATEWAY_GATEWAY_API_KEY (or [[callers.keys]]), or listen on 127.0.0.1."
-            )
+        _refuse_open(settings, host, str(address[0]))
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):

@@ -6,6 +6,7 @@ It stops accepting, lets answers end, tells the rest why they are cut, and leave
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Callable, Coroutine, Iterable
@@ -17,7 +18,12 @@ import anyio
 import uvicorn
 
 from ..config import Settings
+from ..errors import ConfigurationError, RequestError
+from ..gateway import Gateway
+from ..secrets import Secret
 from ._connection import Bounded, Quiet, look_after
+from ._hangup import heeding_hangups
+from ._logging import hide_all, secrets_of
 from ._watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Server"]
 
+logger = logging.getLogger("aigateway.server")
 # Seconds clients have to read their last words before their connections are closed.
 PARTING = 1.0
 # Seconds after the drain at which uvicorn cancels what we could not end.
@@ -41,7 +48,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: App, settings: Settings) -> None:
         self.hurried = False
-        self._app = app
+        self.app = app
         self._drain = settings.server.drain
         super().__init__(
             uvicorn.Config(
@@ -57,13 +64,15 @@ class Server(uvicorn.Server):
         )
         self._unread = Unread(settings.server.write_timeout * 1.5)
         self._watchdog = Watchdog(app.gateway)
+        self._past: set[Secret] = set()  # what was replaced by a reload and must not show either
+        app.adopt = self._adopt
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ending: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal has come and all has ended."""
         self._loop = asyncio.get_running_loop()
-        with self._watchdog:
+        with self._watchdog, heeding_hangups(self._heed):
             await super().serve(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -88,17 +97,38 @@ class Server(uvicorn.Server):
         self._start(self._end)
         await super().shutdown(sockets)
 
+    def _adopt(self, gateway: Gateway) -> None:
+        """Look after another gateway from now on."""
+        self._past |= secrets_of(self.app.gateway)
+        hide_all(gateway, beside=self._past)
+        self._watchdog.watch(gateway)
+
+    def _heed(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._start, self._reload)
+
+    async def _reload(self) -> None:
+        """Load the configuration again; what is wrong with it is logged there."""
+        try:
+            await self.app.reload()
+        except ConfigurationError:
+            return
+        except RequestError as error:
+            logger.warning("%s", error.message)
+
     def _start(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._ending.add(asyncio.get_running_loop().create_task(function()))
+        task = asyncio.get_running_loop().create_task(function())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _end(self) -> None:
-        await self._app.drain(self._drain)
+        await self.app.drain(self._drain)
         await asyncio.sleep(PARTING)
         self._abort()
 
     async def _hurry(self) -> None:
         with anyio.move_on_after(PARTING):
-            await self._app.drain(0.0)
+            await self.app.drain(0.0)
         self._abort()
         await asyncio.sleep(PARTING / 4)
         self.force_exit = bool(self.server_state.tasks)  # does without the application's own end

@@ -42,6 +42,10 @@ class Watchdog:
     def __exit__(self, *exc_info: object) -> None:
         self.rest()
 
+    def watch(self, gateway: Gateway) -> None:
+        """Know the plug-ins of another gateway, too."""
+        self._owners = {**self._owners, **owners(gateway)}
+
     def beat(self) -> None:
         """Note that the event loop turns."""
         self._beat = time.monotonic()

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ..guards import forget
+from ._hangup import heeding_hangups, holding_hangups
 
 if TYPE_CHECKING:
     import socket
@@ -46,17 +47,23 @@ class Workers:
         self._running: dict[SpawnProcess, float] = {}
         self._died_young = 0
         self._stops = 0
+        self._is_told = False
 
     def run(self) -> int:
         """Run until a signal has come and all have ended; give the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        with heeding_hangups(self._heed):
+            return self._keep()
+
+    def _keep(self) -> int:
         try:
             for _ in range(self._count):
                 self._start()
             while not self._stops and self._died_young <= self._count:
                 connection.wait([process.sentinel for process in self._running], LOOK)
                 self._replace()
+                self._forward()
             code = 0 if self._stops else 1
         finally:
             self._end()
@@ -66,9 +73,20 @@ class Workers:
         """Stop; a second Ctrl-C cannot wait, a second SIGTERM says nothing new."""
         self._stops = 2 if self._stops and number == signal.SIGINT else max(1, self._stops)
 
+    def _heed(self) -> None:
+        self._is_told = True
+
+    def _forward(self) -> None:
+        """Tell every worker to load its configuration again."""
+        told, self._is_told = self._is_told, False
+        for process in self._running if told else ():
+            if process.is_alive() and process.pid is not None:
+                os.kill(process.pid, signal.SIGHUP)
+
     def _start(self) -> None:
         process = SPAWN.Process(target=self._work, args=self._arguments)
-        process.start()
+        with holding_hangups():
+            process.start()
         self._running[process] = time.monotonic()
 
     def _replace(self) -> None:
@@ -91,6 +109,13 @@ class Workers:
         for process in self._running:
             process.kill()
             process.join()
+
+
+def tell_parent() -> None:
+    """Let the parent tell all its workers to load the configuration again."""
+    parent = parent_process()
+    if parent is not None and parent.pid == os.getppid():
+        os.kill(parent.pid, signal.SIGHUP)
 
 
 def end_with_parent() -> None:

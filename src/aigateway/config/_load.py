@@ -18,9 +18,15 @@ from ._origin import Context
 from ._problems import explain, parse_toml
 from ._settings import FROM_ENVIRONMENT, GuardSettings, Settings
 
-__all__ = ["FILE_NAME", "as_sandbox", "find_file", "load", "parse", "read_dotenv", "with_guards", "with_workers"]
+__all__ = [
+    "FILE_NAME", "as_sandbox", "find_file", "load", "parse", "read_dotenv", "with_guards", "with_running",
+    "with_workers",
+]  # fmt: skip  # a list of names
 
 FILE_NAME = "aigateway.toml"
+# What a server is started with.
+KEPT = ("keep", "file", "rotate")
+RESTART = ("host", "port", "workers", "drain", "write_timeout", "log_level")
 Source = str | Path | Mapping[str, Any] | None
 
 
@@ -62,8 +68,7 @@ def as_sandbox(settings: Settings) -> Settings:
 def with_guards(settings: Settings, *names: str) -> Settings:
     """Put guards with their defaults before those that are configured, unless they are."""
     there = {guard.use for guard in settings.guards}
-    missing = [GuardSettings(use=name) for name in names if name not in there]
-    return settings.model_copy(update={"guards": [*missing, *settings.guards]})
+    return settings.with_added([GuardSettings(use=name) for name in names if name not in there])
 
 
 def with_workers(settings: Settings, workers: int | None) -> Settings:
@@ -71,6 +76,18 @@ def with_workers(settings: Settings, workers: int | None) -> Settings:
     if workers is None:
         return settings
     return settings.model_copy(update={"server": settings.server.model_copy(update={"workers": workers})})
+
+
+def with_running(settings: Settings, running: Settings) -> tuple[Settings, list[str]]:
+    """Keep of what a server runs with what only a restart can change; say what would be another."""
+    server, before = settings.server, running.server
+    fixed = [name for name in RESTART if getattr(server, name) != getattr(before, name)]
+    kept, there = running.decisions, settings.decisions
+    paths = [("server", name) for name in fixed]
+    paths += [("decisions", name) for name in KEPT if getattr(there, name) != getattr(kept, name)]
+    said = [f"{settings.locate(*path)}: {'.'.join(path)} is another now, which needs a restart" for path in paths]
+    same = server.model_copy(update={name: getattr(before, name) for name in fixed})
+    return settings.model_copy(update={"server": same, "decisions": kept}), said
 
 
 def environment_settings(environ: Mapping[str, str]) -> Settings:

@@ -131,6 +131,7 @@ class Settings(Table):
     plugins: list[str] | None = None
 
     _sandbox: bool = PrivateAttr(default=False)
+    _added: int = PrivateAttr(default=0)  # guards that stand before those that are written down
     _context: Context = PrivateAttr(default_factory=Context)
     _warnings: list[str] = PrivateAttr(default_factory=list)
 
@@ -152,6 +153,12 @@ class Settings(Table):
         """Note where the settings came from; for whoever has just made them."""
         self._context, self._warnings, self._sandbox = context, warnings, sandbox
         return self
+
+    def with_added(self, guards: list[GuardSettings]) -> Settings:
+        """Put guards before those that are written down."""
+        added = self.model_copy(update={"guards": [*guards, *self.guards]})
+        added._added = self._added + len(guards)  # noqa: SLF001  # one of us
+        return added
 
     @property
     def context(self) -> Context:
@@ -175,4 +182,6 @@ class Settings(Table):
 
     def locate(self, *path: str | int) -> str:
         """Say where in the configuration a setting stands, such as `aigateway.toml, line 7`."""
+        if path[0] == "guards" and len(path) > 1 and isinstance(path[1], int):
+            path = ("guards", path[1] - self._added, *path[2:])
         return self._context.where(path)

@@ -181,6 +181,11 @@ class Ring:
         return tuple(slot.current for slot in self.slots)
 
     @property
+    def rotation(self) -> Rotation:
+        """Give what decides on the order."""
+        return self._rotation
+
+    @property
     def in_use(self) -> dict[str, int]:
         """Count the calls under way, by the id of the key in force."""
         return {slot.current.id: slot.in_use for slot in self.slots}
