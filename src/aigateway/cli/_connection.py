@@ -142,7 +142,8 @@ class Bounded(HttpToolsProtocol):
 
     def _noted(self, status: int, code: str) -> str:
         """Give the id of a request that is refused here; the application writes the line of one it knows."""
-        known = self.cycle.scope.get("aigateway.request") if self.waiting == "body" and self.cycle else None
+        cycle: RequestResponseCycle | None = self.cycle
+        known: Any = cycle.scope.get("aigateway.request") if self.waiting == "body" and cycle is not None else None
         if known is not None and not known.status:
             known.status, known.why = status, code
             return str(known.id)
