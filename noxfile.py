@@ -167,6 +167,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(python=NEWEST)
+def soak(session: nox.Session) -> None:
+    """Serve mixed traffic with faults for 20 minutes; `-- --minutes 2` is a look, `-- --crowd` holds silent streams."""
+    prepare(session)
+    session.run("python", "-m", "benchmarks.soak", *session.posargs)
+
+
+@nox.session(python=NEWEST)
 def build(session: nox.Session) -> None:
     """Build what is released: source and wheel of every distribution, into dist/."""
     prepare(session)

@@ -147,7 +147,7 @@ async def test_a_stream_that_breaks_tells_its_error() -> None:
 
 async def test_a_guard_that_answers_and_one_that_refuses() -> None:
     """Neither asks anybody, and the record says so."""
-    cached = gateway(Parts({"cache": Watch([], reply_of("known"))}, a=answers("hi")), **routes(targets=["a/a-1"]))
+    cached = gateway(Parts({"answers": Watch([], reply_of("known"))}, a=answers("hi")), **routes(targets=["a/a-1"]))
     told = lines((await cached.chat("smart", PROMPT)).decision)
     full = gateway(
         Parts({"full": Watch([], RequestError("no", code="no"))}, a=answers("hi")), **routes(targets=["a/a-1"])

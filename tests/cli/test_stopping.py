@@ -178,7 +178,7 @@ def test_workers_that_die(tmp_path: Path, seconds: str, code: int, said: str) ->
         env=dict(os.environ),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

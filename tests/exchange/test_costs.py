@@ -104,7 +104,7 @@ async def test_a_model_without_a_price_has_an_unknown_cost() -> None:
 async def test_an_answer_of_a_guard_costs_nothing() -> None:
     """No vendor was asked: that is a known 0, and teaches nothing."""
     kept = reply_of("kept")
-    asked = gateway(Parts({"cache": Watch([], kept)}, a=lambda _: "said"), models={"a/a-1": PRICED["a/a-1"]})
+    asked = gateway(Parts({"answers": Watch([], kept)}, a=lambda _: "said"), models={"a/a-1": PRICED["a/a-1"]})
     reply = await asked.chat("smart", ASKED)
 
     assert ("kept", Cost(0, "priced")) == (reply.text, reply.cost)

@@ -153,7 +153,7 @@ async def test_who_may_not_see_it_gets_no_copy() -> None:
         await made.chat("smart", "hi", routing={"only": ["a"]})
         await made.chat("smart", "hi", routing={"ignore": ["b/b-1"]})
         await made.chat("a/a-1", "hi")
-    async with shadowed(Parts({"cache": cached}, **parts.providers)) as made:
+    async with shadowed(Parts({"answers": cached}, **parts.providers)) as made:
         await made.chat("smart", "hi")
         assert not made._shadows._copies
     assert ["a/a-1"] * 4 == parts.calls
