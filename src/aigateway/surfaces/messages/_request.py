@@ -191,8 +191,8 @@ def _tools(body: Mapping[str, Any], chat: dict[str, Any], needs: list[NativeOnly
         if kind not in CHOICES and kind != "tool":
             known = ", ".join([*CHOICES, "tool"])
             raise RequestError(f"'tool_choice.type' must be one of {known}", param="tool_choice.type")
-        function = {"name": text_at(choice, "name", "tool_choice")} if kind == "tool" else None
-        chat["tool_choice"] = {"type": "function", "function": function} if function else CHOICES[kind]
+        named = {"name": text_at(choice, "name", "tool_choice")} if kind == "tool" else None
+        chat["tool_choice"] = {"type": "function", "function": named} if named else CHOICES[kind]
         if choice.get("disable_parallel_tool_use") is True:
             chat["parallel_tool_calls"] = False
 
