@@ -8,11 +8,13 @@ from random import Random
 
 from ...types import Call, Candidate, Routing, Target
 from .._tree import Branch
-from ._policy import Policy, expected_wait
+from ._checked import Checked
+from ._policy import POLICIES, Policy, expected_wait
 
 __all__ = ["Orders"]
 
 # Shows a target: with what is known of it, with what the request will cost there.
+OURS = frozenset(POLICIES.values())
 See = Callable[[Target, bool, bool], Candidate]
 
 
@@ -24,8 +26,8 @@ class Orders:
     """
 
     def __init__(self, policies: Mapping[str, Policy], random: Random) -> None:
-        self._leading = policies
-        self._following = {name: _copied(policy) for name, policy in policies.items()}
+        self._leading = {name: p if type(p) in OURS else Checked(name, p) for name, p in policies.items()}
+        self._following = {name: _copied(policy) for name, policy in self._leading.items()}
         self._random = random
 
     def order(
