@@ -98,7 +98,10 @@ class Shadows:
         target, routing = shadow.target, call.request.routing
         names = {target.provider, str(target)}
         asked = call.request.model or self._plan.parts.names.rules.default_model
-        if not call.caller.may_use(asked, str(target), target.model) or not names.isdisjoint(routing.ignore):
+        # By the route's name, too: a name nobody knows may be on the list, and stand for a route that is not.
+        if not all(call.caller.may_use(name, str(target), target.model) for name in (asked, call.resolved)):
+            return False
+        if not names.isdisjoint(routing.ignore):
             return False
         return not (routing.only and names.isdisjoint(routing.only)) and self._plan.serves(call, target)
 

@@ -110,3 +110,19 @@ def test_a_dry_run(serve: Serve) -> None:
     assert {"ignore": ["dead"]} == whole["decision"]["routing"]
     assert (404, 400) == (unknown.status_code, bad.status_code)
     assert (6, 6) == (asked, still)
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "000000001" + "9" * 30, "9" * 5000])
+def test_a_limit_that_is_none(http: httpx2.Client, limit: str) -> None:
+    """Is refused, however it is written."""
+    assert 400 == http.get("/admin/decisions", params={"limit": limit}).status_code
+
+
+def test_what_cost_nothing_is_written_as_money(serve: Serve) -> None:
+    """An answer that was kept cost 0, and that is no power of ten."""
+    with serve(guards=[{"use": "cache"}]) as client:
+        for _ in range(2):
+            client.post("/v1/chat/completions", json={**CHAT, "model": "echo/echo"})
+        newest = client.get("/admin/decisions").json()["decisions"][0]
+
+    assert {"usd": "0.000000000000", "source": "priced"} == newest["cost"]

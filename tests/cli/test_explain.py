@@ -142,3 +142,14 @@ def test_a_running_server_is_asked(invoke: Invoke, server: tuple[str, list[Any]]
     assert ("GET", "/admin/explain?model=a%20b%2Fc", "Bearer admin-key-0123456789", b"") == asked[0]
     assert ("POST", "/admin/explain", {**REQUEST, "model": "smart"}) == (*asked[1][:2], json.loads(asked[1][3]))
     assert (1, True) == (unknown.code, "Did you mean 'smart'?" in unknown.err)
+
+
+def test_a_request_that_cannot_be_read(invoke: Invoke, config: Path) -> None:
+    """By its name and why: not there, or no text."""
+    (config / "odd.json").write_bytes(b"\xff")
+    for name, why in (("none.json", "No such file"), ("odd.json", "not JSON"), (".", "Is a directory")):
+        told = invoke("explain", "smart", "--request", name)
+
+        assert told.code
+        assert name in told.err
+        assert why in told.err

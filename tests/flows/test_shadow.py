@@ -162,6 +162,19 @@ async def test_who_may_not_see_it_gets_no_copy() -> None:
         await until(lambda: "b/b-1" in parts.calls)
 
 
+async def test_a_name_on_the_list_that_stands_for_a_route_gets_no_copy() -> None:
+    """`x-1` is on the list and known to nobody: the default answers as far as the list goes, its copies do not."""
+    parts = Parts(a=lambda _: reply_of("a"), b=lambda _: reply_of("b"))
+    restricted = Caller("k", models=("x-*", "a/*"))
+    async with shadowed(parts, default_model="smart", unknown_models="default") as made:
+        await made.chat("x-1", "hi", caller=restricted)
+        assert not made._shadows._copies
+        await made.chat("x-1", "hi", caller=Caller("k", models=("x-*", "smart")))
+        await until(lambda: "b/b-1" in parts.calls)
+
+    assert ["a/a-1", "a/a-1", "b/b-1"] == parts.calls
+
+
 async def test_a_failed_request_is_not_copied() -> None:
     """There is nothing to compare with."""
     parts = Parts(a=lambda _: ProviderError(Kind.BAD_REQUEST, "no"), b=lambda _: reply_of("b"))

@@ -28,9 +28,9 @@ Connect = Callable[[], socket.socket]
 
 
 @contextmanager
-def served() -> Iterator[tuple[Connect, Server]]:
+def served(*, logs: bool = False) -> Iterator[tuple[Connect, Server]]:
     gateway = Gateway.from_config(
-        {"default_model": "echo", "providers": {"echo": {}}, "server": {"log_requests": False, "drain": 0.1}}
+        {"default_model": "echo", "providers": {"echo": {}}, "server": {"log_requests": logs, "drain": 0.1}}
     )
     server = Server(create_app(gateway, close=True), gateway.settings)
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
@@ -120,6 +120,30 @@ def test_a_slow_body() -> None:
 
         assert (408, "request_timeout") == answer(client)[:2]
         until(lambda: not server.server_state.tasks, 10)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("logs", [True, False], ids=["logged", "quiet"])
+def test_what_is_refused_at_the_connection_is_on_record(logs: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Each has an id in its answer, and one access line with it, its status and why; none where none are wanted."""
+    caplog.set_level("INFO", "aigateway.access")
+    found = []
+    with served(logs=logs) as (connect, server):
+        for sent in (b"no request\r\n\r\n", HEAD, HEAD + b"content-length: 1000\r\n\r\n{"):
+            client = connect()
+            client.sendall(sent)
+            status, code, read = answer(client)
+            head, _, body = read.decode().partition("\r\n\r\n")
+            name = json.loads(body)["error"]["request_id"]
+            assert f"x-request-id: {name}" in head.splitlines()
+            found.append((name, status, code))
+        until(lambda: not server.server_state.tasks, 10)
+    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "aigateway.access"]
+
+    assert [(400, "invalid_http"), (408, "request_timeout"), (408, "request_timeout")] == [one[1:] for one in found]
+    assert (found if logs else []) == [
+        (line["request_id"], line["status"], line.get("why") or line["ended"]) for line in lines
+    ]
 
 
 @pytest.mark.usefixtures("quick")

@@ -55,3 +55,12 @@ def test_extra_reaches_nothing_that_is_kept() -> None:
     body = ResponsesCodec().encode(peer, asked, Target("openai", "m"), [])
 
     assert {"input": "hi", "store": False, "model": "m", "service_tier": "flex"} == body
+
+
+def test_signs_of_life() -> None:
+    """What only says that the vendor is there is not passed on, however often it comes before the first words."""
+    peer = Peer("openai", lambda failure: pytest.fail(str(failure)), lambda body: False)
+    decoder = ResponsesCodec().decoder(peer, ASKED)
+    body = json.dumps({"type": "keepalive", "sequence_number": 2}).encode()
+
+    assert [] == [chunk for _ in range(40) for chunk in decoder.feed(Event(body, "keepalive"))]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aigateway.errors import RequestError, UnknownModel
 from aigateway.routing import Names, Resolved, Rules
-from aigateway.types import ModelInfo, Routing, Target
+from aigateway.types import Caller, ModelInfo, Routing, Target
 
 TODAY = date(2026, 9, 1)
 SMART = (Target("deepseek", "deepseek-flash"), Target("groq", "openai/gpt-oss-120b"))
@@ -29,6 +29,7 @@ TABLE = catalogue(
     openai=["gpt-5.4", "both"],
     groq=["openai/gpt-oss-120b", "openai/only-groq"],
 )
+TABLE_WITHOUT_OPENAI = {name: models for name, models in TABLE.items() if name != "openai"}
 REFUSING = Names({"smart": SMART, "deepseek/pin": SMART[:1]}, TABLE, Rules("smart", "refuse", ""))
 LENIENT = Names({"smart": SMART}, TABLE, Rules("smart", "default", "smart"))
 
@@ -276,3 +277,57 @@ def test_any_text_is_resolved_or_refused(name: str, lenient: bool) -> None:
         assert found.targets
         if "known" not in found.how and name and name not in REFUSING.routes:
             assert str(found.targets[0]).endswith(name.partition("/")[2] or name)
+
+
+def test_a_successor_that_is_retired_has_one_too() -> None:
+    """Who answers is who is alive; a circle ends."""
+    table = {
+        "a": {
+            "first": ModelInfo("first", "a", successor="second", successor_params={"thinking": "off"}),
+            "second": ModelInfo("second", "a", successor="third", shutdown=date(2026, 8, 1)),
+            "third": ModelInfo("third", "a"),
+            "round": ModelInfo("round", "a", successor="about"),
+            "about": ModelInfo("about", "a", successor="round"),
+            "own": ModelInfo("own", "a", successor="own"),
+        }
+    }
+    names = Names({}, table, Rules())
+    found = names.resolve("first", ANY, today=TODAY)
+
+    assert (["a/third"], {"thinking": "off"}) == ([str(t) for t in found.targets], found.targets[0].params)
+    assert ["a/first is retired; a/third answers instead"] == found.warnings
+    assert ["a/second"] == [str(t) for t in names.resolve("first", ANY, today=date(2026, 7, 1)).targets]
+    assert ["a/about"] == targets(names, "round")
+    assert ["a/own"] == targets(names, "own")
+
+
+@pytest.mark.parametrize("default", ["nope:floor", "nope:floor:nitro"])
+def test_an_unknown_default_with_a_suffix_is_a_404(default: str) -> None:
+    """It does not stand in for itself for ever."""
+    names = Names({"smart": SMART}, TABLE, Rules(default, "default"))
+    for name in ("nope", default, "other"):
+        with pytest.raises(UnknownModel):
+            names.resolve(name, ANY, today=TODAY)
+
+
+def test_hints_name_nothing_a_caller_may_not_use() -> None:
+    """Neither routes nor models nor providers; what it may use is offered all the same."""
+    editor = Caller("editor", models=("groq/*",))
+    for asked, routing in [("smrt", ANY), ("dipseek-flash", ANY), ("openai/only-grok", ANY), ("zzz", ANY)]:
+        with pytest.raises(UnknownModel) as unknown:
+            Names({"smart": SMART}, TABLE_WITHOUT_OPENAI, Rules()).resolve(asked, routing, today=TODAY, caller=editor)
+        assert not [word for word in ("smart", "deepseek/", "MiniMax") if word in unknown.value.message]
+    with pytest.raises(RequestError) as wrong:
+        REFUSING.resolve("smart", Routing(only=("deepsek",)), today=TODAY, caller=editor)
+    assert "'deepseek" not in wrong.value.message
+    assert "groq/openai/gpt-oss-120b" in wrong.value.message
+
+
+def test_a_misspelt_name_is_compared_with_some_only() -> None:
+    """A vendor that lists tens of thousands does not make everybody wait; what is described is compared first."""
+    listed = {f"org/model-{n}": ModelInfo(f"org/model-{n}", "a", abilities=frozenset()) for n in range(30_000)}
+    names = Names({}, {"a": listed, "b": {"known": ModelInfo("known", "b")}}, Rules())
+
+    assert 2002 >= len(names._askable(Caller("c")))
+    with pytest.raises(UnknownModel, match="'known'"):
+        names.resolve("knwon", ANY, today=TODAY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -266,6 +267,39 @@ def test_too_many_targets_are_refused() -> None:
     for routes in (doubling, deep):
         with pytest.raises(ConfigurationError, match="Nest fewer"):
             over(model("a/a-1"), routes={"r0": {"targets": ["a/a-1"]}, **routes})
+
+
+def test_millions_of_targets_are_refused_before_they_are_made() -> None:
+    """Fourteen levels of four each would be 268 million."""
+    routes = {f"r{n}": {"targets": [f"r{n - 1}"] * 4} for n in range(1, 15)}
+    with pytest.raises(ConfigurationError, match="more than 1,000 targets"):
+        over(model("a/a-1"), routes={**routes, "r0": {"targets": ["a/a-1"]}})
+
+
+def test_deep_routes_are_ordered_once() -> None:
+    """A policy that wants to know whom a route would ask first does not double the work with each level."""
+    asked = []
+
+    class Counting:
+        def order(self, call: Call, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+            asked.append(1)
+            return candidates
+
+    tree = Branch("r0", (Target("a", "m0"), Target("b", "m0")))
+    for n in range(1, 16):
+        tree = Branch(f"r{n}", (tree, Target("a", f"m{n}")))
+    orders = Orders({f"r{n}": Counting() for n in range(16)}, Random(1))
+    ordered = orders.order(CALL, [tree], lambda target, facts, priced: Candidate(target))
+
+    assert 17 == len(ordered)
+    assert 16 * 16 > len(asked)
+
+
+@pytest.mark.parametrize("weight", [0, -1, 10**400, 1.5, "3"])
+def test_a_weight_is_a_small_whole_number(weight: Any) -> None:
+    """One no policy can divide by stops the start."""
+    with pytest.raises(ConfigurationError, match="weight"):
+        over(model("a/a-1"), targets=[{"to": "a/a-1", "weight": weight}])
 
 
 # -- whatever is nested how -----------------------------------------------------------------------

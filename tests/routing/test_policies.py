@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigateway import ConfigurationError
-from aigateway.routing import POLICIES, Policy
+from aigateway.routing import POLICIES, Branch, Orders, Policy
 from aigateway.state import Memory
 from aigateway.types import Call, Caller, Candidate, ChatRequest, Facts, Reply, Target
 
@@ -192,3 +193,42 @@ def test_an_unknown_policy_stops_the_start() -> None:
     """With the nearest name."""
     with pytest.raises(ConfigurationError, match=r"'fastest'"):
         gateway(Parts(a=lambda _: "x"), routes={"smart": {"targets": ["a/a-1"], "policy": "fastets"}})
+
+
+class Odd:
+    """A policy of somebody who did not read what a policy gives."""
+
+    def __init__(self, give: Any) -> None:
+        self.give = give
+
+    def order(self, call: Call, candidates: Sequence[Candidate]) -> Any:
+        """Give anything."""
+        return self.give(candidates)
+
+
+@pytest.mark.parametrize(
+    ("give", "expected", "said"),
+    [
+        (lambda _: 1 / 0, ["a/m", "b/m"], 1),
+        (lambda _: None, ["a/m", "b/m"], 1),
+        (lambda _: [], ["a/m", "b/m"], 1),
+        (lambda _: ["a/m"], ["a/m", "b/m"], 1),
+        (lambda seen: [Candidate(Target("evil", "m")), *reversed(seen)], ["b/m", "a/m"], 0),
+        (lambda seen: [seen[1], seen[1], seen[0]], ["b/m", "a/m"], 0),
+        (lambda seen: [Candidate(replace(c.target)) for c in reversed(seen)], ["b/m", "a/m"], 0),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_plugins_policy_sends_nothing_elsewhere(
+    give: Any, expected: list[str], said: int, nested: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it fails at, or makes up, leaves the order of the configuration; a fault is said once."""
+    second = Target("b", "m")
+    tree = Branch("r", (Target("a", "m"), Branch("in", (second,)) if nested else second))
+    orders = Orders({"r": Odd(give)}, Random(1))
+    call = Call(ChatRequest.parse({"messages": [{"role": "user", "content": "hi"}]}))
+    for _ in range(2):
+        found = orders.order(call, [tree], lambda target, facts, priced: Candidate(target))
+        assert expected == [str(candidate.target) for candidate in found]
+
+    assert said == len(caplog.records)

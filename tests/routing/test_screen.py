@@ -8,7 +8,8 @@ import pytest
 
 from aigateway import Gateway, RequestError
 from aigateway.errors import Forbidden
-from aigateway.types import Call, Caller, ChatRequest
+from aigateway.operations import EmbedRequest
+from aigateway.types import Call, Caller, ChatRequest, ModelInfo
 
 from .known import model, over
 
@@ -268,3 +269,40 @@ def test_conditions_choose_between_two_ways_to_one_target() -> None:
         return found.target.timeouts.silence
 
     assert (9, 30) == (silence(stream=True), silence())
+
+
+@pytest.mark.parametrize("odd", [[], {}, [["x"]], {"a": []}, None, 1.5, True, "\x00"])
+def test_odd_values_are_the_vendors_matter(odd: Any) -> None:
+    """What no set can look up is no error of ours."""
+    made, _ = over(ABLE)
+    part = [{"role": "user", "content": [{"type": odd, "text": odd, "image_url": odd}]}]
+
+    assert (["a/able"], []) == planned(made, reasoning_effort=odd, response_format={"type": odd}, messages=part)
+
+
+def test_a_model_that_is_only_listed_can_be_asked() -> None:
+    """Its vendor says that it is there, nobody what it can do: as before it was listed, it is asked for anything."""
+    made, _ = over(ABLE, targets=["a/able", "a/new", {"to": "a/own"}], models={"a/own": {"new": True}})
+    made.parts.listings.take("a", ["able", "new"])
+    made.parts.names.forget()
+    some = {"tools": TOOLS, "messages": IMAGE, "response_format": SCHEMA}
+
+    assert (["a/able", "a/new", "a/own"], []) == planned(made)
+    assert (["a/able", "a/new", "a/own"], []) == planned(made, **some)
+
+
+def test_vectors_keep_to_a_model_whose_condition_holds() -> None:
+    """One that is not for this caller does not decide for it."""
+    vectors = {"abilities": frozenset({"embeddings"})}
+    targets = [{"to": "a/small", "when": {"tenant": "x"}}, "b/large"]
+    made, _ = over(ModelInfo("small", "a", **vectors), ModelInfo("large", "b", **vectors), targets=targets)
+
+    made.plan.operations = dict.fromkeys(made.plan.operations)  # as a plug-in that does not say
+
+    def found(tenant: str) -> tuple[list[str], list[tuple[str, str]]]:
+        call = made.call(EmbedRequest.parse({"model": "smart", "input": "hi"}), caller=Caller("c", tenant=tenant))
+        asked = [str(candidate.target) for candidate in made.plan.candidates(call)]
+        return asked, [(drop.target, drop.code) for drop in call.trace.dropped]
+
+    assert (["b/large"], [("a/small", "condition")]) == found("y")
+    assert (["a/small"], [("b/large", "other_model")]) == found("x")

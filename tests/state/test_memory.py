@@ -167,3 +167,17 @@ def test_what_is_under_way_is_no_use_yet() -> None:
 
     assert {} == memory.use()
     assert None is Use().success_rate
+
+
+def test_invented_models_push_out_nobody_who_answers() -> None:
+    """A caller may name models nobody has as long as it likes: what is known of the others stays."""
+    memory = Memory(limit=10)
+    memory.begin(HERE)
+    memory.end(HERE, Outcome("complete"))
+    for number in range(100):
+        made_up = Target("a", f"no-{number}")
+        memory.begin(made_up)
+        memory.end(made_up, Outcome("failed", error=ProviderError(Kind.MODEL_NOT_FOUND, "no such model")))
+
+    assert 1 == memory.facts(HERE).answered
+    assert 10 >= len(memory._records)

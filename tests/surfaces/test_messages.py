@@ -345,6 +345,20 @@ def test_calls_that_come_in_turns() -> None:
     ]
 
 
+def test_words_in_the_midst_of_a_call() -> None:
+    """Blocks do not overlap and nothing of either is lost: the words follow; after a whole call they follow at once."""
+    begins = {"tool_calls": [{"index": 0, "id": "t1", "function": {"name": "look", "arguments": '{"at"'}}]}
+    ends = {"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]}
+    call = {"type": "tool_use", "id": "t1", "name": "look", "input": {}, "input_text": '{"at":1}'}
+    words = {"type": "text", "text": "Let me see."}
+
+    midst = told(deltas(begins, {"content": "Let me "}, ends, {"content": "see."}, finish="tool_calls"))
+    assert [call, words] == gathered(midst)["content"]
+    after = told(deltas(begins, ends, {"content": "Let me "}, {"content": "see."}, finish="tool_calls"))
+    assert [call, words] == gathered(after)["content"]
+    assert 2 == sum(event.body.get("delta", {}).get("type") == "text_delta" for event in after)
+
+
 def test_an_answer_that_breaks_off() -> None:
     """What ends it is an error, in this dialect's envelope, and no message_stop."""
     telling = SURFACE.telling(HELLO, request_id="r1", model="m")

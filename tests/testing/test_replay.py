@@ -298,3 +298,14 @@ def test_the_command(tmp_path: Path) -> None:
     assert "It would have cost $0.001062 less." in table.stdout
     assert 3 == json.loads(data.stdout)["replayed"]["served"]
     assert [2, 2] == [done.returncode for done in wrong]
+
+
+@pytest.mark.parametrize("at", ["1e300", "-1e9", "NaN"])
+def test_a_record_of_no_time_is_left_out(at: str, tmp_path: Path) -> None:
+    """Nobody can begin a clock there."""
+    fine = Decision("smart", at=1_790_000_000.0, ended=Ended("complete", 1.0)).to_json()
+    source = tmp_path / "decisions.jsonl"
+    source.write_text('{"version":1,"asked":"smart","at":' + at + ',"ended":{"state":"complete"}}\n' + fine)
+    records = read_records(source)
+
+    assert (1, {"not of any time": 1}) == (len(records.decisions), dict(records.left_out))

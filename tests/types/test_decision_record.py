@@ -159,3 +159,18 @@ def test_a_trace_freezes_to_what_it_saw() -> None:
     assert {} == long.freeze().routing
     assert ("the request's routing was too long to be recorded",) == long.freeze().warnings
     assert long.size > 5000 > plain.size
+
+
+def test_no_terminal_obeys_the_sentences() -> None:
+    """Callers choose the names of models; each sentence stays one line."""
+    told = Decision("x\x1b[2J", "pinned", ("a/\x1b[2J\nroot",), ended=Ended("dry")).explain()
+
+    assert all(line.isprintable() for line in told.splitlines())
+    assert "a/\\x1b[2J\\nroot would be asked first" in told
+
+
+def test_a_little_is_not_nothing() -> None:
+    """What is too little to be shown is said to be little."""
+    assert ["$0.000000", "less than $0.000001", "$0.000001", "$0.150000", "an unknown amount"] == [
+        Cost(amount).shown for amount in (0, 1, 500_001, 150_000_000_000, None)
+    ]

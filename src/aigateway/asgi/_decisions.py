@@ -31,7 +31,7 @@ class LastDecisions:
     async def __call__(self, request: Incoming) -> None:
         """List them."""
         text = _query(request, "limit") or str(SOME)
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST):
+        if not (text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= MOST):
             raise RequestError(f"'limit' must be a number from 1 to {MOST}.", param="limit")
         rows = [_row(decision) for decision in self._gateway.decisions.last(int(text))]
         await request.answer(to_json({"decisions": rows, "kept": self._gateway.decisions.keep}))
@@ -73,6 +73,7 @@ def _told(decision: Decision) -> bytes:
 
 
 def _row(decision: Decision) -> dict[str, Any]:
+    dollars = decision.cost.dollars
     return {
         "id": decision.id,
         "at": round(decision.at, 3),
@@ -84,7 +85,7 @@ def _row(decision: Decision) -> dict[str, Any]:
         "answered_by": decision.answered_by,
         "attempts": decision.attempts,
         "seconds": round(decision.ended.seconds, 3),
-        "cost": {"usd": decision.cost.dollars and f"{decision.cost.dollars:f}", "source": decision.cost.source},
+        "cost": {"usd": None if dollars is None else f"{dollars:f}", "source": decision.cost.source},
     }
 
 

@@ -23,6 +23,8 @@ PRIOR = (0.25, 0.25, 4.0)
 BOUNDS = ((0.1, 10.0), (0.1, 10.0), (0.0, 10.0))
 # Tokens of an image, of one asked for in low detail, and of a sound or a file. Rough: vendors count by pixels.
 IMAGE, SMALL_IMAGE, ATTACHMENT = 800, 85, 1000
+# What they are called; no sets, for a caller may send what no set can look up.
+IMAGES, ATTACHED = ("image_url", "input_image", "image"), ("input_audio", "file", "input_file", "video_url", "document")
 # Tokens of an answer while nothing is known of answers.
 ANSWER = 500
 # A longer text that is not ASCII is judged by its beginning.
@@ -204,11 +206,11 @@ def _read_part(part: Mapping[str, Any], texts: list[str]) -> int:
         texts.append(part["text"])
         return 0
     kind = part.get("type")
-    if kind in {"image_url", "input_image", "image"}:
+    if kind in IMAGES:
         image = part.get("image_url")
         detail = image.get("detail") if isinstance(image, Mapping) else part.get("detail")
         return SMALL_IMAGE if detail == "low" else IMAGE
-    return ATTACHMENT if kind in {"input_audio", "file", "input_file", "video_url", "document"} else 0
+    return ATTACHMENT if kind in ATTACHED else 0
 
 
 def _mixed(text: str) -> tuple[int, int]:

@@ -7,13 +7,20 @@ once a second instead of by a timer each.
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Iterable
+from secrets import token_hex
 from typing import Any, Literal, NamedTuple
 
 from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-__all__ = ["Bounded", "Patience", "look_after"]
+from ..guards import json_line
+
+__all__ = ["Bounded", "Patience", "Quiet", "look_after"]
+
+access_log = logging.getLogger("aigateway.access")
 
 
 class Patience(NamedTuple):
@@ -41,9 +48,13 @@ Waiting = Literal["head", "body", "nothing"]
 
 
 class Bounded(HttpToolsProtocol):
-    """Read requests; refuse heads that are too large, note since when a client is waited for."""
+    """Read requests; refuse heads that are too large, note since when a client is waited for.
+
+    What is refused here has an id and, unless `logs` is false, an access line, as every request.
+    """
 
     patience = PATIENCE
+    logs = True
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -122,13 +133,25 @@ class Bounded(HttpToolsProtocol):
             self.transport.abort()
             return
         message, code = SAID[status]
-        error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+        name = self._noted(status, code)
+        error = {"message": message, "type": "invalid_request_error", "param": None, "code": code, "request_id": name}
         body = to_json({"error": error})
-        head = (
-            b"content-type: application/json\r\ncontent-length: " + str(len(body)).encode() + b"\r\nconnection: close"
-        )
-        self.transport.write(STATUS_LINE[status] + head + b"\r\n\r\n" + body)
+        head = f"content-type: application/json\r\nx-request-id: {name}\r\ncontent-length: {len(body)}"
+        self.transport.write(STATUS_LINE[status] + head.encode("ascii") + b"\r\nconnection: close\r\n\r\n" + body)
         self.transport.close()
+
+    def _noted(self, status: int, code: str) -> str:
+        """Give the id of a request that is refused here; the application writes the line of one it knows."""
+        cycle: RequestResponseCycle | None = self.cycle
+        known: Any = cycle.scope.get("aigateway.request") if self.waiting == "body" and cycle is not None else None
+        if known is not None and not known.status:
+            known.status, known.why = status, code
+            return str(known.id)
+        name, ms = token_hex(16), round((self.loop.time() - self.since) * 1000, 1)
+        if self.logs and access_log.isEnabledFor(logging.INFO):
+            line = {"time": round(time.time(), 3), "request_id": name, "status": status, "ended": code, "ms": ms}
+            access_log.info("%s", json_line(line))
+        return name
 
     def _wait_for(self, what: Waiting) -> None:
         self.waiting = what
@@ -139,6 +162,12 @@ class Bounded(HttpToolsProtocol):
         if self._size > self.patience.head:
             self._too_large = True
             raise ValueError("the head is too large")
+
+
+class Quiet(Bounded):
+    """Write no access lines."""
+
+    logs = False
 
 
 def look_after(connections: Iterable[Any], now: float) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import typer
 
 from ..config import Settings
-from ..errors import RequestError
+from ..errors import GatewayError, RequestError
 from ..gateway import Gateway
 from ..types import Decision
 from ._options import AsJSON, Config, Url, ask_server, settings_with_providers
@@ -59,9 +59,10 @@ def _body(model: str, source: Path | None) -> dict[str, Any] | None:
     """Read the request of a file; its model is the one that is named."""
     if source is None:
         return None
-    text = sys.stdin.read() if str(source) == "-" else source.read_text(encoding="utf-8")
     try:
-        body = json.loads(text)
+        body = json.loads(sys.stdin.read() if str(source) == "-" else source.read_bytes())
+    except OSError as error:
+        raise GatewayError(f"the request in {source} cannot be read: {error.strerror}. Name another file.") from None
     except (ValueError, RecursionError):
         raise RequestError(f"the request in {source} is not JSON. Send a chat request, such as it goes out.") from None
     if not isinstance(body, dict):

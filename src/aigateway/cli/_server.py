@@ -21,7 +21,7 @@ from ..config import Settings
 from ..errors import ConfigurationError, RequestError
 from ..gateway import Gateway
 from ..secrets import Secret
-from ._connection import Bounded, look_after
+from ._connection import Bounded, Quiet, look_after
 from ._hangup import heeding_hangups
 from ._logging import hide_all, secrets_of
 from ._watchdog import Watchdog
@@ -53,7 +53,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Bounded,
+                http=Bounded if settings.server.log_requests else Quiet,
                 access_log=False,  # ours says who and how long
                 log_config=None,
                 proxy_headers=False,

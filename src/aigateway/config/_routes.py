@@ -100,7 +100,7 @@ class TargetSettings(Table):
     """One target of a route, when it needs more than its name; a target may be a route."""
 
     to: Annotated[str, Field(min_length=1)]
-    weight: Annotated[int, Field(ge=1)] = 1
+    weight: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     timeouts: TimeoutSettings = TimeoutSettings()
     when: WhenSettings | None = None
 

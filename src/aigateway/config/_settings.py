@@ -33,7 +33,7 @@ class KeySettings(Table):
     allow_literal: bool = False  # before `secret`, which reads it
     secret: SecretReference
     quota_group: str = "default"
-    weight: Annotated[int, Field(ge=1)] = 1
+    weight: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     models: list[str] = []
     expires: Moment | None = None
     concurrency: Annotated[int, Field(ge=0)] = 0

@@ -26,6 +26,7 @@ class Trees:
         self._settings = settings
         self._catalogue = catalogue
         self._base = base
+        self._found = 0  # targets of the tree that is being made
 
     def all(self) -> dict[str, Branch]:
         """Give every route as a tree."""
@@ -33,11 +34,8 @@ class Trees:
 
     def tree(self, name: str) -> Branch:
         """Give one route as a tree."""
-        tree = Branch(name, tuple(self._members((name,), self._base, ())))
-        if sum(1 for _ in tree.targets()) > MOST:
-            where = self._settings.locate("routes", name)
-            raise ConfigurationError(f"{where}: routes.{name} leads to more than {MOST:,} targets. Nest fewer routes.")
-        return tree
+        self._found = 0
+        return Branch(name, tuple(self._members((name,), self._base, ())))
 
     def shadow(self, name: str) -> Shadow | None:
         """Give where copies of a route's requests go."""
@@ -65,6 +63,9 @@ class Trees:
                 members = tuple(self._members((*path, entry.to), limits, over))
                 yield Branch(entry.to, members, entry.weight, when)
                 continue
+            self._found += 1
+            if self._found > MOST:  # at once: routes in routes make them by millions
+                raise self._wrong(path[0], (), f"leads to more than {MOST:,} targets. Nest fewer routes")
             timeouts = limits
             for table in over:
                 timeouts = table.over(timeouts)

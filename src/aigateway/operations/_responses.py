@@ -52,7 +52,12 @@ class ResponsesDecoder(NativeDecoder):
     """Read one stream of events named `response.*`; it ends with one that holds the whole response."""
 
     def read(self, name: str, body: dict[str, Any], raw: bytes | None) -> Iterable[NativeChunk]:
-        """Pass an event on as it came."""
+        """Pass an event on as it came; what only keeps the connection open is not passed on.
+
+        It would take the room of what opens the answer, which is held back until the first content.
+        """
+        if name == "keepalive":
+            return ()
         response = body.get("response")
         if isinstance(response, dict):
             self.note_id(response.get("id"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from random import Random
 
 from ..catalogue import cost_of, price_at, size_of
@@ -33,8 +34,8 @@ from ._sight import ANY, Sight
 __all__ = ["Plan"]
 
 KeysRest = Callable[[Target, float], Rest | None]
-# Targets a refusal tells of, and models it offers instead.
-TOLD, OFFERED = 20, 3
+# Targets a refusal tells of, models it offers instead, and models looked at for them: vendors list thousands.
+TOLD, OFFERED, LOOKED_AT = 20, 3, 1000
 # Kinds of needs, and targets of each, that are remembered for a minute; callers choose what they need.
 MOST_NEEDS, MOST_PASSED = 64, 2048
 
@@ -75,7 +76,7 @@ class Plan:
         screen = Screen(call, sight)
         groups = resolved.groups
         if call.operation == "embeddings":
-            groups, drops = one_space(groups, self._gives_vectors)
+            groups, drops = one_space(screen.meeting(groups), self._gives_vectors)
             call.trace.dropped += drops
         groups = screen.sift(groups)
         call.trace.dropped += screen.dropped
@@ -161,7 +162,7 @@ class Plan:
 
     def _gives_vectors(self, target: Target) -> bool:
         info = self.info(target)
-        return info is None or "embeddings" in info.abilities
+        return info is None or not info.abilities or "embeddings" in info.abilities
 
     def _policies(self, call: Call, groups: Sequence[Branch]) -> Iterator[str]:
         """Name what decided on the order, as `route: policy`."""
@@ -189,9 +190,11 @@ class Plan:
         told = [f"{drop.target}: {drop.reason} ({drop.code})" for drop in drops.values()][:TOLD]
         left = len(drops) - len(told)
         today = datetime.fromtimestamp(self.clock.wall(), UTC).date()
-        names = ((f"{m.provider}/{m.id}", m.id, m.provider) for m in self.parts.catalogue.living(today))
+        names = (
+            (f"{m.provider}/{m.id}", m.id, m.provider) for m in islice(self.parts.catalogue.living(today), LOOKED_AT)
+        )
         able = (n for n, id_, p in names if call.caller.may_use(n, id_) and screen.could(Target(p, id_)))
-        near = [name for name, _ in zip(able, range(OFFERED), strict=False)]
+        near = [*islice(able, OFFERED)]
         way_on = f"{' or '.join(near)} could." if near else "Ask for less, or for another model."
         codes = {drop.code for drop in drops.values()}
         return RequestError(

@@ -2,12 +2,11 @@
 
 from ._failover import Attempt, Attempts
 from ._names import Names, Resolved, Rules
-from ._orders import Orders
-from ._policy import POLICIES, Policy, Priority
 from ._screen import Needs, Passed, Screen
 from ._space import one_space
 from ._tree import Branch
 from ._when import When
+from .order import POLICIES, Orders, Policy, Priority
 
 __all__ = [
     "POLICIES", "Attempt", "Attempts", "Branch", "Names", "Needs", "Orders", "Passed", "Policy", "Priority", "Resolved",

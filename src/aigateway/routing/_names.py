@@ -30,6 +30,8 @@ REMEMBERED = 2048
 LONGEST_REMEMBERED = 128
 # The same for names together with what a request and a key say of them: each holds a tree of its own.
 REMEMBERED_WAYS, LONGEST_WAY = 256, 1024
+# Names a misspelt one is compared with: vendors list thousands, and every call would wait.
+COMPARED = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Names:
     def _resolve(self, model: str, routing: Routing, today: date, caller: Caller) -> Resolved:
         wanted = [model] if model else [] if routing.models else [self.rules.default_model]
         names = [*wanted, *routing.models]
-        found = [self._one(name, today) for name in names]
+        found = [self._one(name, today, caller) for name in names]
         if self._goes_on(found[0], routing):
             names.append(self.rules.fallback)
             found.append(self._route(self.rules.fallback, today))
@@ -126,25 +128,26 @@ class Names:
             if not any(branch.members for branch in groups):
                 may = ", ".join(caller.models)[:256]
                 raise Forbidden(f"this key may not use {names[0][:128]!r}. It may use: {may}.")
-        self._check_names(routing, groups)
+        self._check_names(routing, groups, caller)
         whole.groups = _first_of_each(_allowed(groups, routing, whole))
         targets = [target for branch in whole.groups for target in branch.targets()]
         whole.targets = _unique(targets)
         whole.repeats = len(whole.targets) < len(targets)
         return whole
 
-    def _check_names(self, routing: Routing, groups: list[Branch]) -> None:
+    def _check_names(self, routing: Routing, groups: list[Branch], caller: Caller) -> None:
         """Refuse to choose by a provider that is not there. Raises RequestError."""
         for field_name, listed in routing.names.items():
             for name in listed:
                 if name.partition("/")[0] not in self.catalogue:
                     what = f"'routing.{field_name}' names {name[:128]!r}, which is no provider here"
                     would = f"These would do: {_listed(groups)}."
-                    raise RequestError(f"{what}. {self._nearest_provider(name)} {would}", param=f"routing.{field_name}")
+                    near = "" if caller.models else f" {self._nearest_provider(name)}"
+                    raise RequestError(f"{what}.{near} {would}", param=f"routing.{field_name}")
 
     def _nearest_provider(self, name: str) -> str:
         targets = [str(target) for targets in self.routes.values() for target in targets]
-        known = [f"{provider}/{model}" for provider, models in self.catalogue.items() for model in models]
+        known = [name for name in self._askable(IN_PROCESS) if "/" in name]
         near = [target for target in [*targets, *known] if target.endswith(f"/{name}")]
         near = near or get_close_matches(name[:128], [*self.catalogue, *targets, *known], 1, 0.6)
         return f"Did you mean {near[0]!r}?" if near else f"There is: {', '.join(self.catalogue)}."
@@ -154,7 +157,7 @@ class Names:
             return False
         return routing.fallback is True or not first.pinned
 
-    def _one(self, name: str, today: date) -> Resolved:
+    def _one(self, name: str, today: date, caller: Caller = IN_PROCESS) -> Resolved:
         if not name:
             raise RequestError(
                 "no model was named and no default_model is configured. Name a model.", param="model", status=400
@@ -169,7 +172,7 @@ class Names:
             return self._found(Target(owner, name), f"in the catalogue of {owner!r}", today)
         suffix = name[-6:]
         if suffix in SUFFIXES and len(name) > len(suffix):
-            return self._sorted(name, suffix, today)
+            return self._sorted(name, suffix, today, caller)
         if slash and provider in self.catalogue:
             return self._found(Target(provider, rest), f"pinned to the provider {provider!r}", today, pinned=True)
         for pattern, vendor in PATTERNS:
@@ -177,7 +180,7 @@ class Names:
                 found = self._found(Target(vendor, name), f"by its name a model of {vendor!r}", today)
                 found.warnings.append(f"{name[:128]!r} is not in the catalogue of {vendor!r}; it is asked as it is")
                 return found
-        return self._unknown(name, today)
+        return self._unknown(name, today, caller)
 
     def forget(self) -> None:
         """Look names up again: the catalogue has changed."""
@@ -188,10 +191,10 @@ class Names:
         owners = [owner for owner, models in self.catalogue.items() if name in models]
         return next((owner for owner in owners if self.catalogue[owner][name].is_described), (*owners, "")[0])
 
-    def _sorted(self, name: str, suffix: str, today: date) -> Resolved:
+    def _sorted(self, name: str, suffix: str, today: date, caller: Caller) -> Resolved:
         """Take a name without its suffix, which says what goes before every policy."""
         stem, sort = name.removesuffix(suffix), SUFFIXES[suffix]
-        found = self._one(stem, today)
+        found = self._one(stem, today, caller)
         groups = [Branch(branch.route, branch.members, sort=sort) for branch in found.groups]
         how = f"{found.how}, {SORTED[sort]}"
         return replace(found, how=how, groups=groups, stands_for=found.stands_for or stem)
@@ -218,35 +221,50 @@ class Names:
         return Resolved(how, [heir], warnings, pinned, groups=[Branch("", (heir,))])
 
     def _heir(self, target: Target, today: date) -> tuple[Target, list[str]]:
-        info = self.catalogue.get(target.provider, {}).get(target.model)
+        """Take who answers for a model today: its successor, or that one's when it is retired as well."""
+        table = self.catalogue.get(target.provider, {})
+        info = table.get(target.model)
         if info is None or (info.successor is None and info.shutdown is None):
             return target, []
-        if info.successor is not None and (info.shutdown is None or info.shutdown <= today):
-            heir = replace(target, model=info.successor, params=info.successor_params)
+        heir, met = target, {target.model}
+        while info is not None and info.successor is not None and (info.shutdown is None or info.shutdown <= today):
+            if info.successor in met:
+                break
+            heir = replace(heir, model=info.successor, params={**info.successor_params, **heir.params})
+            met.add(heir.model)
+            info = table.get(heir.model)
+        if heir is not target:
             return heir, [f"{target} is retired; {heir} answers instead"]
-        if info.shutdown is not None and info.shutdown <= today:
-            return target, [f"{target} was to be switched off on {info.shutdown}"]
-        return target, [f"{target} will be switched off on {info.shutdown}"]
+        return target, _ending(target, info, today)
 
-    def _unknown(self, name: str, today: date) -> Resolved:
+    def _unknown(self, name: str, today: date, caller: Caller) -> Resolved:
         default = self.rules.default_model
-        if self.rules.unknown == "default" and default and default != name:
-            found = self._one(default, today)
+        if self.rules.unknown == "default" and default and _stem(default) != name:
+            found = self._one(default, today, caller)
             found.warnings.append(f"the model {name[:128]!r} is not known here; {default!r} answers instead")
             found.stands_for = default
             found.how = f"not known here, so the default {default!r} stands in"
             return found
-        raise UnknownModel(f"the model {name[:128]!r} is not known here. {self._nearest(name)}", param="model")
+        raise UnknownModel(f"the model {name[:128]!r} is not known here. {self._nearest(name, caller)}", param="model")
 
-    def _nearest(self, name: str) -> str:
-        known = [*self.routes]
-        for provider, models in self.catalogue.items():
-            known += models
-            known += [f"{provider}/{model}" for model in models]
-        near = get_close_matches(name[:128], known, 3, 0.5)
+    def _nearest(self, name: str, caller: Caller) -> str:
+        near = get_close_matches(name[:128], self._askable(caller), 3, 0.5)
         if near:
             return f"Did you mean {' or '.join(map(repr, near))}?"
-        return f"Routes: {', '.join(self.routes) or 'none'}; GET /v1/models or `aigateway models` lists all."
+        routes = [route for route in self.routes if caller.may_use(route)]
+        return f"Routes: {', '.join(routes) or 'none'}; GET /v1/models or `aigateway models` lists all."
+
+    def _askable(self, caller: Caller) -> list[str]:
+        """Give the names a caller may be told of, routes first, described models before those that are only listed."""
+        known = [route for route in self.routes if caller.may_use(route)]
+        for described in (True, False):
+            for provider, models in self.catalogue.items():
+                for model, info in models.items():
+                    if len(known) >= COMPARED:
+                        return known
+                    if info.is_described is described and caller.may_use(model, f"{provider}/{model}"):
+                        known += (model, f"{provider}/{model}")
+        return known
 
 
 def _open_to(caller: Caller, branch: Branch, name: str, whole: Resolved) -> Branch:
@@ -281,6 +299,20 @@ def _allowed(groups: list[Branch], routing: Routing, whole: Resolved) -> list[Br
             f"'routing' leaves no target: {_listed(groups)} would do. Widen only, or shorten ignore.", param="routing"
         )
     return kept
+
+
+def _ending(target: Target, info: ModelInfo | None, today: date) -> list[str]:
+    """Say when a model that still answers itself is switched off."""
+    if info is None or info.shutdown is None:
+        return []
+    return [f"{target} {'was to' if info.shutdown <= today else 'will'} be switched off on {info.shutdown}"]
+
+
+def _stem(name: str) -> str:
+    """Take off a name what may follow it."""
+    while name[-6:] in SUFFIXES and len(name) > 6:
+        name = name[:-6]
+    return name
 
 
 def _first_of_each(groups: list[Branch]) -> list[Branch]:

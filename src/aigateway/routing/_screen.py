@@ -16,7 +16,7 @@ from ._when import When
 
 __all__ = ["Needs", "Screen", "View", "needs_of"]
 
-# What a catalogue says of a model whose abilities nobody wrote down.
+# What a catalogue says, at most, of a model whose abilities nobody wrote down.
 UNKNOWN = frozenset({"chat"})
 NOTHING: frozenset[str] = frozenset()
 # The ability each operation takes.
@@ -25,7 +25,9 @@ ABILITIES = {
     "embeddings": "embeddings",
     "images": "images",
 }
-IMAGES = frozenset({"image_url", "input_image", "image"})
+# Lists, for a caller may send what no set can look up.
+IMAGES = ("image_url", "input_image", "image")
+EFFORTS = ("low", "medium", "high", "xhigh")
 # A request whose tokens are so many times the window does not fit, however wrong the estimate is.
 SURELY = 2
 WORDS = {
@@ -92,14 +94,19 @@ class Screen:
 
     def sift(self, groups: list[Branch]) -> list[Branch]:
         """Give what is left of each group; what is only in doubt counts while nothing else is left."""
+        before = [*self.dropped]
         sure = [self._sifted(branch, doubting=True) for branch in groups]
         if any(branch.members for branch in sure):
             self.dropped += self._doubts
             return [branch for branch in sure if branch.members]
         if not self._doubts:
             return []
-        self.dropped = []
+        self.dropped = before
         return [branch for branch in (self._sifted(each, doubting=False) for each in groups) if branch.members]
+
+    def meeting(self, groups: list[Branch]) -> list[Branch]:
+        """Leave out what has a condition this request does not meet, and look at nothing else."""
+        return [branch for branch in map(self._met, groups) if branch.members]
 
     def could(self, target: Target) -> bool:
         """Tell whether nothing at all speaks against a target."""
@@ -119,6 +126,17 @@ class Screen:
                     members.append(rest)
             else:  # a target with a condition is a target like any other, once its condition holds
                 members += [m for m in member.members if isinstance(m, Branch) or not self._drops(m, doubting)]
+        return branch.holding(members)
+
+    def _met(self, branch: Branch) -> Branch:
+        members: list[Target | Branch] = []
+        for member in branch.members:
+            if isinstance(member, Target):
+                members.append(member)
+            elif member.when is None or self._holds(member, member.when):
+                rest = self._met(member)
+                if rest.members:
+                    members.append(rest)
         return branch.holding(members)
 
     def _holds(self, branch: Branch, when: When) -> bool:
@@ -151,8 +169,8 @@ class Screen:
 
     def _unfit(self, target: Target, info: ModelInfo) -> tuple[str, str] | None:
         """Say what certainly speaks against a target: a code, and a reason."""
-        needs, known = self._needs, info.abilities != UNKNOWN
-        if needs.ability and needs.ability not in info.abilities and (known or needs.ability == "chat"):
+        needs, known = self._needs, not info.abilities <= UNKNOWN
+        if known and needs.ability and needs.ability not in info.abilities:
             return "operation", f"it is not a model for {needs.ability}"
         if known and not needs.must <= info.abilities:
             return "ability", WORDS[min(needs.must - info.abilities)]
@@ -163,7 +181,7 @@ class Screen:
     def _doubtful(self, target: Target, info: ModelInfo) -> tuple[str, str] | None:
         """Say what probably speaks against a target."""
         needs = self._needs
-        if info.abilities != UNKNOWN and not needs.wants <= info.abilities:
+        if not (info.abilities <= UNKNOWN or needs.wants <= info.abilities):
             return "ability", WORDS[min(needs.wants - info.abilities)]
         if 0 < info.max_output < needs.output:
             return "max_output", f"it answers with {info.max_output:,} tokens at most, and {needs.output:,} are asked"
@@ -197,7 +215,7 @@ def needs_of(call: Call) -> Needs:
     form = body.get("response_format")
     if isinstance(form, Mapping) and form.get("type") == "json_schema":
         wants.add("json_schema")
-    if body.get("reasoning_effort") in {"low", "medium", "high", "xhigh"}:
+    if body.get("reasoning_effort") in EFFORTS:
         wants.add("reasoning")
     output = body.get("max_completion_tokens") or body.get("max_tokens")
     limit = output if isinstance(output, int) else 0

@@ -130,6 +130,13 @@ class Memory:
         record = self._records.get(name)
         if record is None:
             if len(self._records) >= self._limit:
-                self._records = {known: kept for known, kept in self._records.items() if kept.in_flight}
+                self._forget()
             record = self._records[name] = Record()
         return record
+
+    def _forget(self) -> None:
+        """Make room: whoever never answered goes first, for callers can name models without end."""
+        kept = {name: record for name, record in self._records.items() if record.in_flight or record.answered}
+        if len(kept) > self._limit // 2:
+            kept = {name: record for name, record in kept.items() if record.in_flight}
+        self._records = kept

@@ -25,7 +25,8 @@ def explain(decision: Decision) -> str:
     lines += [f"{target} {'would not be' if dry else 'was not'} asked: {why}." for target, _, why in decision.dropped]
     lines += _end(decision, steps)
     lines += [f"Note: {warning}." for warning in decision.warnings]
-    return "\n".join([*lines, *(f"Changed for the vendor: {note}." for note in decision.notes)])
+    lines += [f"Changed for the vendor: {note}." for note in decision.notes]
+    return "\n".join(line if line.isprintable() else _printable(line) for line in lines)
 
 
 def sentence_of(step: Step, steps: Sequence[Step] = ()) -> str:
@@ -46,6 +47,11 @@ def sentence_of(step: Step, steps: Sequence[Step] = ()) -> str:
     if step.retry_after:
         reason += f"; it said to come back in {step.retry_after:.3g} s"
     return f"{name} failed after {took}{waited} with {step.outcome}{reason}."
+
+
+def _printable(line: str) -> str:
+    """Write out what a terminal would obey: callers choose the names of models."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def _beginning(decision: Decision) -> str:

@@ -29,8 +29,10 @@ class Cost(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """Write it for people."""
-        return "an unknown amount" if self.amount is None else f"${self.dollars:.6f}"
+        """Write it for people; what is too little to be shown is no nothing."""
+        if self.amount is None:
+            return "an unknown amount"
+        return "less than $0.000001" if 0 < self.amount <= 500_000 else f"${self.dollars:.6f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,11 +188,11 @@ def _tools(body: Mapping[str, Any], chat: dict[str, Any], needs: list[NativeOnly
     choice = body.get("tool_choice")
     if choice is not None:
         kind = text_at(choice, "type", "tool_choice")
-        named = {"type": "function", "function": {"name": choice.get("name")}}
         if kind not in CHOICES and kind != "tool":
             known = ", ".join([*CHOICES, "tool"])
             raise RequestError(f"'tool_choice.type' must be one of {known}", param="tool_choice.type")
-        chat["tool_choice"] = named if kind == "tool" and text_at(choice, "name", "tool_choice") else CHOICES[kind]
+        named = {"name": text_at(choice, "name", "tool_choice")} if kind == "tool" else None
+        chat["tool_choice"] = {"type": "function", "function": named} if named else CHOICES[kind]
         if choice.get("disable_parallel_tool_use") is True:
             chat["parallel_tool_calls"] = False
 

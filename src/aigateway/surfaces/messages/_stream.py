@@ -50,7 +50,7 @@ class MessagesTelling:
     """Tell one answer as events. What is told adds up to `message`, the whole answer.
 
     One block is open at a time, as clients expect. The first call is told as it comes; pieces of others
-    may come in turns with it, so they are told at the end.
+    may come in turns with it, so they are told at the end, as is what is said in the midst of a call.
     """
 
     def __init__(self, *, model: str, expected: int, request_id: str = "") -> None:
@@ -64,6 +64,7 @@ class MessagesTelling:
         self._calls: dict[object, Calling] = {}
         self._call: Calling | None = None  # the one whose block is open
         self._last: object = None
+        self._later: list[tuple[str, str, str, str]] = []  # was said while a call was open
         self._finish: str | None = None
         self.message: dict[str, Any] = {}
 
@@ -84,6 +85,9 @@ class MessagesTelling:
         """Close what is open, say why it ended and what it used."""
         if not self.message:
             self._begin({})
+        self._close()
+        for said in self._later:
+            self._speak(*said)
         self._close()
         for call in self._calls.values():
             if not call.told:
@@ -125,13 +129,20 @@ class MessagesTelling:
     def _read(self, delta: Mapping[str, Any]) -> None:
         for field, kind, way, name in SAID:
             if delta.get(field):
-                if self._open is None or self._open["type"] != kind:
-                    self._close()
-                    empty = {"signature": ""} if kind == "thinking" else {}
-                    self._begin_block({"type": kind, name: "", **empty})
-                self._add(way, name, delta[field])
+                said = kind, way, name, delta[field]
+                if self._later or (self._call is not None and _read("".join(self._said)) is None):
+                    self._later.append(said)
+                else:
+                    self._speak(*said)
         for piece in delta.get("tool_calls") or ():
             self._piece(piece)
+
+    def _speak(self, kind: str, way: str, name: str, text: str) -> None:
+        if self._open is None or self._open["type"] != kind:
+            self._close()
+            empty = {"signature": ""} if kind == "thinking" else {}
+            self._begin_block({"type": kind, name: "", **empty})
+        self._add(way, name, text)
 
     def _piece(self, piece: Mapping[str, Any]) -> None:
         function, call = piece.get("function") or {}, self._calling(piece)
@@ -209,11 +220,17 @@ def error_body(error: GatewayError, request_id: str) -> dict[str, Any]:
 
 def _arguments(said: str) -> dict[str, Any]:
     """Read the arguments of a call; what is no JSON object is kept as it was said, for the tool to complain about."""
+    found = _read(said) if said else {}
+    return {"arguments": said} if found is None else found
+
+
+def _read(said: str) -> dict[str, Any] | None:
+    """Read an object; None for what is none, or none yet."""
     try:
-        found = read_json(said.encode()) if said else {}
+        found = read_json(said.encode())
     except (RequestError, ValueError):
-        found = None
-    return found if isinstance(found, dict) else {"arguments": said}
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _stem(named: object) -> str:

@@ -85,7 +85,7 @@ def native_fields(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _portable(item: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in item.items() if name != "id" or item.get("type") in WITH_IDS}
+    kept = {name: value for name, value in item.items() if name != "id" or str(item.get("type")) in WITH_IDS}
     thoughts = unsealed(item.get("encrypted_content"))
     if thoughts:
         del kept["encrypted_content"]
@@ -155,7 +155,10 @@ def _choice(
         return {"type": "function", "function": {"name": text_at(choice, "name", "tool_choice")}}, tools
     if kind == "allowed_tools":
         allowed = rows(choice.get("tools"), "tool_choice.tools")
-        names = {tool.get("name") for tool in allowed if tool.get("type") == "function"}
+        named = [
+            (f"tool_choice.tools[{at}]", tool) for at, tool in enumerate(allowed) if tool.get("type") == "function"
+        ]
+        names = {text_at(tool, "name", path) for path, tool in named}
         return choice.get("mode"), [tool for tool in tools if tool["function"]["name"] in names]
     needs.append(unknown_to_chat(f"'tool_choice' of type {str(kind)[:64]!r}", "tool_choice.type"))
     return None, tools

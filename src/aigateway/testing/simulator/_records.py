@@ -17,6 +17,8 @@ __all__ = ["Records", "questions_of", "read_records"]
 
 # What can be asked again as a chat, which is what is simulated.
 TALKS = frozenset({"chat", "completions", "responses", "messages"})
+# No call is later (the year 2286): a clock cannot begin there.
+LATEST = 10**10
 # Tokens of an answer nobody counted, where no other was counted either.
 ANSWER = 60
 
@@ -91,6 +93,8 @@ def _read(line: bytes, number: int, name: str) -> Decision | None:
 def _unfit(decision: Decision | None) -> str:
     if decision is None:
         return "no decision record"
+    if not 0 <= decision.at < LATEST:
+        return "not of any time"
     if decision.operation not in TALKS:
         return f"{decision.operation} cannot be simulated"
     if decision.ended.state in {"open", "dry"}:

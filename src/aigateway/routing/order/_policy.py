@@ -7,7 +7,7 @@ from hashlib import blake2b
 from random import Random
 from typing import Protocol
 
-from ..types import Call, Candidate
+from ...types import Call, Candidate
 
 __all__ = ["POLICIES", "Policy", "Priority", "expected_wait"]
 

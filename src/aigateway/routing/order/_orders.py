@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from random import Random
 
-from ..types import Call, Candidate, Routing, Target
-from ._policy import Policy, expected_wait
-from ._tree import Branch
+from ...types import Call, Candidate, Routing, Target
+from .._tree import Branch
+from ._checked import Checked
+from ._policy import POLICIES, Policy, expected_wait
 
 __all__ = ["Orders"]
 
 # Shows a target: with what is known of it, with what the request will cost there.
+OURS = frozenset(POLICIES.values())
 See = Callable[[Target, bool, bool], Candidate]
 
 
@@ -24,8 +26,8 @@ class Orders:
     """
 
     def __init__(self, policies: Mapping[str, Policy], random: Random) -> None:
-        self._leading = policies
-        self._following = {name: _copied(policy) for name, policy in policies.items()}
+        self._leading = {name: p if type(p) in OURS else Checked(name, p) for name, p in policies.items()}
+        self._following = {name: _copied(policy) for name, policy in self._leading.items()}
         self._random = random
 
     def order(
@@ -49,13 +51,14 @@ class Orders:
 class Ordering:
     """Order the trees of one request."""
 
-    __slots__ = ("_call", "_dry", "_orders", "_see")
+    __slots__ = ("_call", "_dry", "_firsts", "_orders", "_see")
 
     def __init__(self, orders: Orders, call: Call, see: See, dry: bool) -> None:
         self._orders = orders
         self._call = call
         self._see = see
         self._dry = dry
+        self._firsts: dict[int, Candidate] = {}
 
     def of(self, branch: Branch, leads: bool) -> Sequence[Candidate]:
         """Order one tree; `leads` tells whether the request comes to it first."""
@@ -90,7 +93,9 @@ class Ordering:
         place = Target("", member.route, member.weight)
         if not facts and not priced:
             return Candidate(place)
-        first = self._by_policy(member, True, True)[0]
+        first = self._firsts.get(id(member))
+        if first is None:  # once: each route around it would ask again, and each around that one twice
+            first = self._firsts[id(member)] = self._by_policy(member, True, True)[0]
         keys = sum(candidate.keys_free for candidate in _unique(self._see(t, True, False) for t in member.targets()))
         known = self._see(first.target, True, priced)
         return Candidate(place, known.info, keys, known.facts, known.cost)
