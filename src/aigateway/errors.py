@@ -179,6 +179,8 @@ class RequestError(GatewayError):
         self.param = param
         self.code = code or self.code
         self.status = status or self.status
+        if self.status == 504:
+            self.type = "timeout_error"
 
 
 class UnknownModel(RequestError):

@@ -67,6 +67,30 @@ def test_a_named_model_is_asked_first_on_a_mere_doubt() -> None:
     assert ["a/able"] == planned(made, model="plain", tools=TOOLS)[0]
 
 
+def test_another_one_answers_not_in_silence() -> None:
+    """Where what was named cannot serve a request at all, who answers instead comes with a warning."""
+    made, _ = over(
+        PLAIN,
+        ABLE,
+        ModelInfo("vectors", "v", abilities=frozenset({"embeddings"})),
+        targets=["a/able"],
+        fallback="smart",
+    )
+    call = asked(made, model="vectors")
+
+    assert ["a/able"] == [str(candidate.target) for candidate in made.plan.candidates(call)]
+    assert ["'vectors' was not asked: it is not a model for chat; another answers"] == call.trace.warnings
+
+
+def test_a_fallback_is_no_way_around_an_allow_list() -> None:
+    """A model a caller may not use is refused, whatever it would be fallen back on for others."""
+    made, _ = over(PLAIN, ABLE, targets=["a/able"], fallback="smart")
+    caller = Caller("c", models=("smart",))
+
+    assert isinstance(refused(made, caller, model="plain"), Forbidden)
+    assert ["a/able"] == planned(made, caller, model="plain", routing={"models": ["smart"]})[0]
+
+
 def test_reasoning_is_a_preference() -> None:
     """Only an effort that asks for thought prefers who thinks."""
     made, _ = over(model("n/never", abilities=["tools"]), PLAIN)

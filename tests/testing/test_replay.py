@@ -128,6 +128,17 @@ async def test_what_a_gateway_writes_can_be_replayed(tmp_path: Path) -> None:
     assert "hello" not in (tmp_path / "decisions.jsonl").read_text()
 
 
+def test_a_replay_is_no_record(tmp_path: Path) -> None:
+    """Under a configuration that keeps a file of decisions, what is played again is not written into it."""
+    busy = BUSY + f'[routes.smart]\ntargets = ["{GROQ}"]\n[decisions]\nfile = "decisions.jsonl"\n'
+    config = configuration(tmp_path, busy)
+    record = written(tmp_path, *(served(number, GROQ) for number in range(3)))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    replay(read_records(record), config)
+
+    assert before == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+
 # -- another configuration ----------------------------------------------------------------------
 
 

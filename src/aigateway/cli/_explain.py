@@ -35,7 +35,7 @@ def explain(
         found = ask_server(url, *_asked(model, body))
         _show(found["decision"], str(found["explained"]), as_json=as_json)
         return
-    decision = _dry(settings_with_providers(config), model, body)
+    decision = _dry(settings_with_providers(config, way_on="try `aigateway demo`"), model, body)
     _show(json.loads(decision.to_json()), decision.explain(), as_json=as_json)
 
 

@@ -11,7 +11,7 @@ import typer
 
 from ..asgi import Who
 from ..config import FILE_NAME, load
-from ..errors import GatewayError, RequestError
+from ..errors import ConfigurationError, GatewayError, RequestError
 from ..gateway import Gateway
 from ..plugins import Registry
 from ._found import Found, look
@@ -68,6 +68,8 @@ def _converted(source: Path, registry: Registry, *, minimal: bool) -> str:
     made = convert(read_yaml(source), os.environ, available)
     for note in made.notes:
         typer.echo(REDACT.clean(f"look at: {note}"), err=True)
+    if "[providers." not in made.text:
+        raise ConfigurationError(f"{source} has nothing that can be asked here, so nothing was written.")
     unset = [name for name in made.variables if not os.environ.get(name)]
     if unset:
         typer.echo(f"Not set yet, and needed: {', '.join(unset)}.", err=True)

@@ -78,7 +78,10 @@ class Plan:
         if call.operation == "embeddings":
             groups, drops = one_space(screen.meeting(groups), self._gives_vectors)
             call.trace.dropped += drops
-        groups = screen.sift(groups)
+        kept = screen.sift(groups)
+        if kept and kept[0].route != groups[0].route:
+            self._warn_of_another(call, groups[0], screen)
+        groups = kept
         call.trace.dropped += screen.dropped
         if not groups:
             raise self._unspoken(call) if call.request.needs is not None else self._nobody(call, screen)
@@ -86,6 +89,12 @@ class Plan:
         call.trace.candidates += ordered
         call.trace.policies += self._policies(call, groups)
         return ordered
+
+    def _warn_of_another(self, call: Call, named: Branch, screen: Screen) -> None:
+        """Say that what was named cannot serve the request at all, so that others do."""
+        first = next((drop for drop in screen.dropped if drop.target == str(next(named.targets(), ""))), None)
+        if first is not None and call.request.model:
+            call.trace.warnings.append(f"{call.request.model[:128]!r} was not asked: {first.reason}; another answers")
 
     def dry(self, call: Call) -> Sequence[Candidate]:
         """Give what `candidates` would, and leave everything as it is but the call and its trace."""

@@ -125,7 +125,8 @@ class Names:
         if caller.models:
             asked = [part.stands_for or name for name, part in zip(names, found, strict=True)]
             groups = [_open_to(caller, branch, name, whole) for branch, name in zip(groups, asked, strict=True)]
-            if not any(branch.members for branch in groups):
+            # What is fallen back on answers for a model that may be asked, not for one that may not.
+            if not any(branch.members for branch in groups[: len(wanted) + len(routing.models)]):
                 may = ", ".join(caller.models)[:256]
                 raise Forbidden(f"this key may not use {names[0][:128]!r}. It may use: {may}.")
         self._check_names(routing, groups, caller)

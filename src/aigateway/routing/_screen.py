@@ -174,7 +174,7 @@ class Screen:
     def _unfit(self, target: Target, info: ModelInfo) -> tuple[str, str] | None:
         """Say what certainly speaks against a target: a code, and a reason."""
         needs, known = self._needs, not info.abilities <= UNKNOWN
-        if known and needs.ability and needs.ability not in info.abilities:
+        if info.abilities and needs.ability and needs.ability not in info.abilities:
             return "operation", f"it is not a model for {needs.ability}"
         if known and not needs.must <= info.abilities:
             return "ability", WORDS[min(needs.must - info.abilities)]

@@ -172,8 +172,13 @@ class Reader:
             self._say("cache", "no guard of that name is installed")
 
     def _take_cache_params(self, given: object) -> None:
-        if "cache" in self._available["guard"]:
-            self._notes.add(f"{self._section}.cache_params: set the guard's own settings in [[guards]].")
+        if "cache" not in self._available["guard"] or not isinstance(given, dict):
+            return
+        seconds = given.get("ttl")
+        guard = next((guard for guard in self.options.guards if guard["use"] == "cache"), None)
+        if guard is not None and isinstance(seconds, int | float) and 1 <= seconds <= 10**9:
+            guard["seconds"] = int(seconds)
+        self._notes.add(f"{self._section}.cache_params: of these only ttl is taken; see the guard's own settings.")
 
 
 def read_options(

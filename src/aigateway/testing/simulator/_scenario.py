@@ -121,6 +121,9 @@ def _simulated(key: object, name: str, number: int) -> object:
 
 def _without_outside(raw: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in raw.items() if name not in OUTSIDE}
+    decisions = kept.get("decisions")
+    if isinstance(decisions, dict):  # what is played is no record of what was
+        kept["decisions"] = {name: value for name, value in decisions.items() if name != "file"}
     guards = kept.get("guards")
     if isinstance(guards, list):
         kept["guards"] = [guard for guard in guards if not (isinstance(guard, dict) and guard.get("use") in WATCHING)]
