@@ -8,7 +8,7 @@ import pytest
 
 from aigateway import Gateway, RequestError
 from aigateway.errors import UnknownModel
-from aigateway.types import ChatRequest, MaxPrice, Routing, Trace
+from aigateway.types import ChatRequest, MaxPrice, Outcome, Routing, Trace, Usage
 
 from .known import model, over
 
@@ -51,6 +51,17 @@ def test_speed_goes_before_the_policy(sort: str) -> None:
 
     assert ["b/b", "c/c", "a/a", "d/d"] == plan(made, sort=sort)
     assert ["b/b", "c/c", "a/a", "d/d"] == plan(made, "smart:nitro")
+
+
+def test_throughput_is_tokens_a_second() -> None:
+    """Who brings more of them goes first, however long it takes to begin; who was never counted comes last."""
+    made, _ = over(*MODELS)
+    for target, tokens in zip(made.parts.names.routes["smart"], (10, 300, 40), strict=False):
+        made.memory.timed(target, tokens / 100, stream=True)
+        made.memory.end(target, Outcome("complete", Usage(input=1, output=tokens, source="reported")), 1.0)
+
+    assert ["b/b", "c/c", "a/a", "d/d"] == plan(made, sort="throughput")
+    assert ["a/a", "c/c", "b/b", "d/d"] == plan(made, sort="latency")
 
 
 def test_suffixes_are_for_names_nothing_knows() -> None:

@@ -59,6 +59,14 @@ def test_who_cannot_is_left_out(fields: dict[str, Any], code: str) -> None:
     assert (["a/able", "u/unknown"], [("p/plain", code)]) == planned(made, **fields)
 
 
+def test_a_named_model_is_asked_first_on_a_mere_doubt() -> None:
+    """A fallback is for when its provider fails; what is known for certain sends the request on at once."""
+    made, _ = over(PLAIN, ABLE, fallback="smart")
+
+    assert ["p/plain", "a/able"] == planned(made, model="plain", response_format=SCHEMA)[0]
+    assert ["a/able"] == planned(made, model="plain", tools=TOOLS)[0]
+
+
 def test_reasoning_is_a_preference() -> None:
     """Only an effort that asks for thought prefers who thinks."""
     made, _ = over(model("n/never", abilities=["tools"]), PLAIN)

@@ -23,7 +23,7 @@ PATTERNS = (
 )
 # What may follow a name that is not known with it, and the order it asks for.
 SUFFIXES = {":floor": "price", ":nitro": "throughput"}
-SORTED = {"price": "the cheapest first", "throughput": "the quickest first"}
+SORTED = {"price": "the cheapest first", "throughput": "the most tokens a second first"}
 Catalogue = Mapping[str, Mapping[str, ModelInfo]]
 # Names callers sent, kept for a day: what a name means changes with the date only.
 REMEMBERED = 2048

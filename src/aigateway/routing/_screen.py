@@ -1,7 +1,7 @@
 """Which targets cannot help with a request, and why: judged on what is known of them, before the policy.
 
 What a catalogue says for certain (an operation, tools, images, a price) drops a target for good. What
-is only estimated, or said by some vendors only, drops it as long as another is left.
+is only estimated, or said by some vendors only, drops it as long as its route has another.
 """
 
 from __future__ import annotations
@@ -93,16 +93,11 @@ class Screen:
         self._doubts: list[Drop] = []
 
     def sift(self, groups: list[Branch]) -> list[Branch]:
-        """Give what is left of each group; what is only in doubt counts while nothing else is left."""
-        before = [*self.dropped]
-        sure = [self._sifted(branch, doubting=True) for branch in groups]
-        if any(branch.members for branch in sure):
-            self.dropped += self._doubts
-            return [branch for branch in sure if branch.members]
-        if not self._doubts:
-            return []
-        self.dropped = before
-        return [branch for branch in (self._sifted(each, doubting=False) for each in groups) if branch.members]
+        """Give what is left of each group; what is only in doubt counts while its group has nothing else.
+
+        So a model that was named is asked first on a mere doubt, too: others follow when it fails.
+        """
+        return [branch for branch in map(self._sifted_twice, groups) if branch.members]
 
     def meeting(self, groups: list[Branch]) -> list[Branch]:
         """Leave out what has a condition this request does not meet, and look at nothing else."""
@@ -111,6 +106,15 @@ class Screen:
     def could(self, target: Target) -> bool:
         """Tell whether nothing at all speaks against a target."""
         return not self._drops(target, True)
+
+    def _sifted_twice(self, group: Branch) -> Branch:
+        before, self._doubts = len(self.dropped), []
+        sure = self._sifted(group, doubting=True)
+        if sure.members or not self._doubts:
+            self.dropped += self._doubts
+            return sure
+        del self.dropped[before:]
+        return self._sifted(group, doubting=False)
 
     def _sifted(self, branch: Branch, *, doubting: bool) -> Branch:
         members: list[Target | Branch] = []

@@ -67,7 +67,8 @@ class Memory:
         known = self._records.get((target.provider, target.model))
         if known is None:
             return Facts()
-        return Facts(known.in_flight, known.answered, known.failed, known.failing, known.last_kind, known.pace.at(now))
+        counted = known.in_flight, known.answered, known.failed, known.failing, known.last_kind
+        return Facts(*counted, known.pace.at(now), known.speed.known or 0.0)
 
     def begin(self, target: Target) -> None:
         """Count a call under way."""

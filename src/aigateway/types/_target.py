@@ -34,7 +34,8 @@ class Facts(NamedTuple):
     """What is remembered about a target: calls under way, answers, failures in a row.
 
     `first_content` is its recent time to the first content in seconds, slow ones counting at once; 0
-    while it is not known, or was not asked for a while.
+    while it is not known, or was not asked for a while. `speed` is the tokens of answers per second, as vendors
+    counted them; 0 while nobody did.
     """
 
     in_flight: int = 0
@@ -43,6 +44,7 @@ class Facts(NamedTuple):
     failing: int = 0
     last_kind: str = ""
     first_content: float = 0.0
+    speed: float = 0.0
 
 
 class Candidate(NamedTuple):
