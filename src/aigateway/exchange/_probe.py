@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import anyio
 import anyio.to_thread
 
 from ..catalogue import Listings
@@ -13,6 +14,7 @@ from ..providers import LocalProvider, Provider
 from ..secrets import Secret
 from ..transport import read_all
 from ..types import HTTPRequest, Target, WireResponse
+from ._exchange import CLOSING
 from ._failures import from_bug, from_wire, placed
 from ._io import IO
 from ._open import NO_KEY
@@ -92,4 +94,5 @@ async def _listed(request: HTTPRequest, io: IO, largest: int = 1_000_000) -> Wir
     try:
         return WireResponse(response.status, response.headers, await read_all(response, largest), io.clock.wall())
     finally:
-        await response.aclose()
+        with anyio.move_on_after(CLOSING, shield=True):  # also of one that was given up
+            await response.aclose()
