@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import anyio
 import anyio.to_thread
 
 from ..catalogue import Listings
@@ -34,9 +33,7 @@ async def probe(provider: Provider | LocalProvider, secret: Secret | None, io: I
     write: Callable[[Secret], HTTPRequest] | None = getattr(provider, "listing", None)
     read: Callable[[WireResponse], Any] | None = getattr(provider, "parse_models", None)
     if write is None or read is None:
-        raise ProviderError(Kind.UNSUPPORTED_PARAM, "this provider has no list to ask for").at(
-            target.provider, "models"
-        )
+        raise placed(ProviderError(Kind.UNSUPPORTED_PARAM, "this provider has no list to ask for"), target, key)
     try:
         return list(read(await timer.within(io.timeouts.connect + LIMIT, lambda: _listed(write(key), io, LARGEST))))
     except TimeoutError:
