@@ -240,3 +240,53 @@ async def test_a_chunk_that_is_none_fails_over(wrong: dict[str, Any]) -> None:
     assert Kind.SERVER_ERROR is raised.value.kind
     assert "yes" == raised.value.remedy.other_target
     assert ["closed"] == closed
+
+
+@pytest.mark.parametrize("wrong", ["text", None, {"choices": []}], ids=str)
+async def test_what_is_no_chunk_at_all(wrong: Any) -> None:
+    """It is told for what it is, and the generator is closed."""
+
+    class Odd:
+        def __init__(self) -> None:
+            self.closed = False
+
+        def __aiter__(self) -> Odd:
+            return self
+
+        async def __anext__(self) -> Any:
+            await anyio.lowlevel.checkpoint()
+            return wrong
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    odd = Odd()
+    with pytest.raises(ProviderError, match=f"streamed {type(wrong).__name__}"):
+        await ask(ScriptedTransport(), provider=Local(lambda: odd))
+
+    assert odd.closed
+
+
+async def test_an_iterator_that_cannot_be_closed() -> None:
+    """Whoever gives a plain iterator has nothing to close."""
+
+    class Plain:
+        def __init__(self) -> None:
+            self.left = [piece("a"), piece("b", "stop")]
+
+        def __aiter__(self) -> Plain:
+            return self
+
+        async def __anext__(self) -> Chunk:
+            await anyio.lowlevel.checkpoint()
+            if not self.left:
+                raise StopAsyncIteration
+            return self.left.pop(0)
+
+    exchange = await ask(ScriptedTransport(), provider=Local(Plain))
+    text = "".join(chunk.text for chunk in await read_all(exchange))
+    await exchange.aclose()
+
+    assert "ab" == text
+    assert exchange.outcome is not None
+    assert "complete" == exchange.outcome.state

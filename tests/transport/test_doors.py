@@ -288,3 +288,39 @@ def test_the_aiohttp_door_says_that_it_is_asyncio_only(anyio_backend: str) -> No
     """A wrong combination is refused with what to set."""
     with pytest.raises(ConfigurationError, match='kind = "httpx2"'):
         open_transport("aiohttp", backend="trio")
+
+
+@pytest.mark.anyio
+async def test_a_closed_door_sends_nothing(pair: tuple[str, str]) -> None:
+    """Whoever asks a gateway that was closed is told so; closing twice is no mistake."""
+    asked = 0
+
+    async def handler(stream: SocketStream, request: bytes) -> None:
+        nonlocal asked
+        asked += 1
+
+    async with server(handler) as url, door(pair) as transport:
+        await transport.aclose()
+        with pytest.raises(WireError, match="was closed") as caught:
+            await transport.send(post(url), connect=5.0)
+
+    assert Kind.CANCELLED is caught.value.kind
+    assert 0 == asked
+
+
+@pytest.mark.anyio
+async def test_many_addresses_are_not_all_remembered(pair: tuple[str, str]) -> None:
+    """A provider whose address differs from call to call fills no memory, and each call still arrives."""
+    paths: list[bytes] = []
+
+    async def handler(stream: SocketStream, request: bytes) -> None:
+        paths.append(request.split()[1])
+        await stream.send(HEAD + b"connection: close\r\ncontent-length: 0\r\n\r\n")
+
+    async with server(handler) as url, door(pair) as transport:
+        for number in range(300):
+            response = await transport.send(post(f"{url}/{number}"), connect=5.0)
+            await response.aclose()
+
+    assert [b"/%d/v1/chat" % number for number in range(300)] == paths
+    assert len(transport._urls if pair[0] == "httpx2" else transport._routes) <= 256  # type: ignore[attr-defined]  # theirs

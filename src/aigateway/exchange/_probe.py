@@ -13,6 +13,7 @@ from ..providers import LocalProvider, Provider
 from ..secrets import Secret
 from ..transport import read_all
 from ..types import HTTPRequest, Target, WireResponse
+from ._exchange import CLOSING
 from ._failures import from_bug, from_wire, placed
 from ._io import IO
 from ._open import NO_KEY
@@ -32,9 +33,7 @@ async def probe(provider: Provider | LocalProvider, secret: Secret | None, io: I
     write: Callable[[Secret], HTTPRequest] | None = getattr(provider, "listing", None)
     read: Callable[[WireResponse], Any] | None = getattr(provider, "parse_models", None)
     if write is None or read is None:
-        raise ProviderError(Kind.UNSUPPORTED_PARAM, "this provider has no list to ask for").at(
-            target.provider, "models"
-        )
+        raise placed(ProviderError(Kind.UNSUPPORTED_PARAM, "this provider has no list to ask for"), target, key)
     try:
         return list(read(await timer.within(io.timeouts.connect + LIMIT, lambda: _listed(write(key), io, LARGEST))))
     except TimeoutError:
@@ -92,4 +91,5 @@ async def _listed(request: HTTPRequest, io: IO, largest: int = 1_000_000) -> Wir
     try:
         return WireResponse(response.status, response.headers, await read_all(response, largest), io.clock.wall())
     finally:
-        await response.aclose()
+        with anyio.move_on_after(CLOSING, shield=True):  # also of one that was given up
+            await response.aclose()
