@@ -29,6 +29,11 @@ total = 50.0
 
 [server]
 drain = {drain}
+
+# What survives is measured, not what is let in.
+[[guards]]
+use = "rate_limit"
+requests_per_minute = 0
 """
 PROVIDER = """
 [providers.{name}]
