@@ -30,10 +30,15 @@ total = 50.0
 [server]
 drain = {drain}
 
-# What survives is measured, not what is let in.
+# One client asks for everything here: what is measured is not how it is limited.
 [[guards]]
 use = "rate_limit"
-requests_per_minute = 0
+requests_per_minute = 1_000_000_000
+
+[[guards]]
+use = "concurrency"
+calls = 100_000
+streams = 100_000
 """
 PROVIDER = """
 [providers.{name}]
