@@ -15,7 +15,10 @@ def said_in(chunk: Chunk) -> int:
     """Count the bytes of text, reasoning and calls a chunk brings."""
     if isinstance(chunk, NativeChunk):
         return _bytes(chunk.text) + _bytes(chunk.reasoning)
-    return sum(_said(choice.get("delta")) for choice in chunk.body["choices"])
+    count = 0
+    for choice in chunk.body["choices"]:  # no generators here: this is done for every chunk
+        count += _said(choice.get("delta"))
+    return count
 
 
 def said_in_reply(reply: Reply) -> int:
@@ -28,7 +31,10 @@ def said_in_reply(reply: Reply) -> int:
 def _said(part: Any) -> int:
     if not isinstance(part, dict):
         return 0
-    count = sum(_bytes(part[name]) for name in SPOKEN if part.get(name))
+    count = 0
+    for name in SPOKEN:
+        if text := part.get(name):
+            count += _bytes(text)
     for call in part.get("tool_calls") or ():
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):

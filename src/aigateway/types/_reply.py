@@ -139,9 +139,12 @@ class Chunk(Answer):
     def has_content(self) -> bool:
         """Tell whether it promises something to the caller: text, reasoning, a tool call, an end."""
         for choice in self.body["choices"]:
-            delta = choice.get("delta")
-            if choice.get("finish_reason") or (delta and any(delta.get(name) for name in CONTENT)):
+            if choice.get("finish_reason"):
                 return True
+            if delta := choice.get("delta"):
+                for name in CONTENT:  # no generator: this is asked of every chunk
+                    if delta.get(name):
+                        return True
         return False
 
     def to_json(self) -> bytes:
