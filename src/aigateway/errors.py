@@ -150,6 +150,11 @@ class GatewayError(Exception):
     def decision(self, decision: Decision | None) -> None:
         self._decision = decision
 
+    def forget_frames(self) -> Self:
+        """Let go of the frames it came through, which hold the request, and often the error itself."""
+        self.__traceback__ = self.__context__ = None
+        return self
+
     @property
     def headers(self) -> dict[str, str]:
         """Give the response headers that go with it."""

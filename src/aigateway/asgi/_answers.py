@@ -89,7 +89,7 @@ class Answers(ABC):
                     if body:
                         await request.send({"type": "http.response.body", "body": body, "more_body": True})
         except GatewayError as error:
-            await request.refuse(error)
+            await request.refuse(error.forget_frames())
         else:
             await request.finish(tells.end())
 

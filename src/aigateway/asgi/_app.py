@@ -210,6 +210,7 @@ class Served:
         except ClientGone as gone:
             request.status = request.status or 499
             request.ended = gone.word
+            gone.__traceback__ = gone.__context__ = None  # the request holds it
         except ShuttingDown as reason:
             admitted = self._plain.get(_local_path(request.scope))  # who came too late was not admitted yet
             if isinstance(admitted, Admitted):
@@ -233,7 +234,7 @@ class Served:
         except ClientGone:
             raise
         except GatewayError as error:
-            await _refuse(request, error)
+            await _refuse(request, error.forget_frames())
         except Exception:
             server_log.exception("request %s failed inside the gateway", request.id)
             await _refuse(request, GatewayError("the gateway failed; the request id names it in the log"))

@@ -126,6 +126,7 @@ class TaskWatch:
             self._ticks.discard(self)
             if self._watcher is not None:
                 self._watcher.cancel()
+                self._watcher = None  # it holds us
 
     def end(self, reason: Exception) -> None:
         """Cancel the task, once."""

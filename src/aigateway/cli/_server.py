@@ -6,10 +6,12 @@ It stops accepting, lets answers end, tells the rest why they are cut, and leave
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from math import ceil, inf
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -72,7 +74,7 @@ class Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal has come and all has ended."""
         self._loop = asyncio.get_running_loop()
-        with self._watchdog, heeding_hangups(self._heed):
+        with self._watchdog, heeding_hangups(self._heed), set_aside():
             await super().serve(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -101,6 +103,7 @@ class Server(uvicorn.Server):
         """Look after another gateway from now on."""
         self._past |= secrets_of(self.app.gateway)
         hide_all(gateway, beside=self._past)
+        gc.unfreeze()  # the gateway before this one is to be collected
         self._watchdog.watch(gateway)
 
     def _heed(self) -> None:
@@ -136,6 +139,21 @@ class Server(uvicorn.Server):
     def _abort(self) -> None:
         for connection in list(cast("Iterable[Connection]", self.server_state.connections)):
             connection.transport.abort()
+
+
+@contextmanager
+def set_aside() -> Iterator[None]:
+    """Keep what is there for good from the garbage collector.
+
+    It then looks at what requests leave behind alone: sooner, so that less of it lies about, and faster.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # how often everything is looked at depends on how much there was the last time
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class Connection(Protocol):

@@ -188,7 +188,7 @@ class Exchange:
         try:
             batch = await self._wait_for_batch()
         except ProviderError as error:
-            self._error = placed(error, self.target, self._key)
+            self._error = placed(error, self.target, self._key).forget_frames()
             return []
         for chunk in batch:
             if chunk.has_content:
@@ -228,7 +228,7 @@ class Exchange:
         held_back = self.call.terms.recovery in {"buffer", "hold"}
         if not self._committed and (held_back or not any(chunk.has_content for chunk in broken.chunks)):
             raise broken.error
-        self._error = placed(broken.error, self.target, self._key)
+        self._error = placed(broken.error, self.target, self._key).forget_frames()
         return broken.chunks
 
     def _has_begun(self) -> None:

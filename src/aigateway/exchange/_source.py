@@ -90,7 +90,7 @@ class WireSource:
     def _tolerate(self, error: ProviderError, committed: bool, chunks: list[Chunk]) -> None:
         """Skip one event that makes no sense among good ones; what came before a real error is not lost."""
         if error.kind is Kind.PROTOCOL_ERROR and committed and self.skipped is None:
-            self.skipped = error
+            self.skipped = error.forget_frames()
             return
         raise Broken(chunks, error) if chunks else error
 

@@ -86,7 +86,10 @@ class Lease:
             self.settle(Outcome("cancelled"))
             return False
         self.settle(Outcome("failed", error=error))
-        return self._leases.may_go_on(self.slot, self.key, error)
+        goes_on = self._leases.may_go_on(self.slot, self.key, error)
+        if goes_on:
+            error.forget_frames()
+        return goes_on
 
     def _let_go(self) -> None:
         for name in self._claims:

@@ -90,7 +90,10 @@ class Attempt:
             return False
         self.error = error
         self.settle(Outcome("failed", error=error))
-        return self._attempts.may_go_on(error)
+        goes_on = self._attempts.may_go_on(error)
+        if goes_on:
+            error.forget_frames()
+        return goes_on
 
 
 class Attempts:
