@@ -272,7 +272,10 @@ def test_interrupt(anyio_backend: str) -> None:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("http://127.0.0.1:")
         process.send_signal(2)
-        _, errors = process.communicate(timeout=5)
+        try:
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
 
     assert errors.rstrip().endswith("KeyboardInterrupt")
     assert "ResourceWarning" not in errors
