@@ -224,7 +224,7 @@ def test_half_a_line_of_a_crash_swallows_no_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["removed", "renamed", "emptied", "cut", "folder removed"])
 def test_what_others_do_to_the_file_loses_nothing_new(what: str, tmp_path: Path) -> None:
-    """Tools that rotate logs remove, rename, empty or cut it while we run: the next record is whole, and in the file."""
+    """Tools that rotate logs remove, rename, empty or cut it while we run: the next record is whole."""
     folder = tmp_path / "logs"
     folder.mkdir()
     path = folder / "d.jsonl"
