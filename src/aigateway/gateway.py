@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 
 from .asking import Asked, Asking
-from .catalogue import check_caps, ranking_rows
+from .catalogue import ModelCard, cards, check_caps, ranking_rows
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, Chunks, Exchange, answered, fetch, open_exchange, probe, race, relist, running_loop, timer_for
 from .guards import GuardStack, close_all
@@ -221,6 +221,10 @@ class Gateway(Asking):
         rows = await relist(self.parts.listings, self.parts.providers, secrets, self._opened())
         self.parts.names.forget()
         return rows
+
+    def models(self, caller: Caller = IN_PROCESS) -> list[ModelCard]:
+        """List what a caller may ask for, routes first, as GET /v1/models does; what nobody knows is left out."""
+        return cards(self.parts.names.open_to(caller), self.parts.catalogue, caller, self.clock.wall())
 
     def ranking(self, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
         """Rank the models a caller may ask for, by measured use; what was not measured is None."""

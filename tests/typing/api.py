@@ -24,6 +24,7 @@ from aigateway import (
 )
 from aigateway import blocking as sync
 from aigateway.asgi import create_app
+from aigateway.catalogue import ModelCard
 from aigateway.config import load
 from aigateway.errors import Kind, Refusal, Remedy, UnknownModel, Vendor
 from aigateway.guards import Guard, LogGuard
@@ -52,6 +53,8 @@ async def in_process(path: Path) -> None:
         assert_type(reply.model_dump_json(), bytes)
         assert_type(reply.decision, Decision | None)
         assert_type(gateway.ranking(), list[dict[str, Any]])
+        assert_type(gateway.models(), list[ModelCard])
+        assert_type(gateway.models()[0]["id"], str)
         assert_type(await gateway.refresh_models("deepseek"), list[dict[str, Any]])
         assert_type(await gateway.respond("smart", "Say hi", instructions="Be brief."), NativeReply)
         vectors = await gateway.embed("text-embedding-3-small", ["a", "b"], dimensions=256)
@@ -104,6 +107,7 @@ def without_a_loop() -> None:
     """The same names without await."""
     with sync.Gateway.from_config() as gateway:
         assert_type(gateway, sync.Gateway)
+        assert_type(gateway.models(Caller("me")), list[ModelCard])
         assert_type(gateway.chat("smart", "hi"), Reply)
         assert_type(gateway.embed("text-embedding-3-small", "a"), EmbedReply)
         assert_type(gateway.image("image-01", "a cat"), ImageReply)

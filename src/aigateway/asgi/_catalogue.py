@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from typing import Any
 from urllib.parse import unquote
 
 from pydantic_core import to_json
 
-from ..catalogue import base_price, provider_rows, visible
+from ..catalogue import provider_rows, visible
 from ..errors import UnknownModel
-from ..gateway import Gateway
-from ..types import IN_PROCESS, Caller, ModelInfo
 from ._incoming import Incoming
 from ._who import Inside
 
-__all__ = ["Models", "OneModel", "Providers", "Ranking", "model_card", "model_list"]
-
-
-RATES = ("input", "output", "cached", "cache_write")
+__all__ = ["Models", "OneModel", "Providers", "Ranking"]
 
 
 class Models:
@@ -29,7 +22,7 @@ class Models:
 
     async def __call__(self, request: Incoming) -> None:
         """List routes and models."""
-        await request.answer(to_json({"object": "list", "data": model_list(self._gateway, request.caller)}))
+        await request.answer(to_json({"object": "list", "data": self._gateway.models(request.caller)}))
 
 
 class OneModel:
@@ -41,7 +34,7 @@ class OneModel:
     async def __call__(self, request: Incoming) -> None:
         """Describe one model, by its plain id or as provider/id."""
         name = unquote(str(request.scope["path_params"]["id"]))
-        for card in model_list(self._gateway, request.caller):
+        for card in self._gateway.models(request.caller):
             if name in {card["id"], f"{card['owned_by']}/{card['id']}"}:
                 await request.answer(to_json(card))
                 return
@@ -72,46 +65,3 @@ class Ranking:
     async def __call__(self, request: Incoming) -> None:
         """Rank what the caller may ask for."""
         await request.answer(to_json({"data": self._gateway.ranking(request.caller)}))
-
-
-def model_list(gateway: Gateway, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
-    """List what a caller can ask for: routes first, then each provider's models."""
-    routes = [
-        {"id": name, "object": "model", "created": 0, "owned_by": "aigateway", "targets": open_to}
-        for name, targets in gateway.parts.names.routes.items()
-        if (open_to := [str(t) for t in targets if caller.may_use(name, str(t), t.model)])
-    ]
-    at, catalogue = gateway.clock.wall(), gateway.parts.catalogue
-    return [*routes, *(model_card(info, at, catalogue.is_listed(info)) for info in visible(catalogue, caller, at))]
-
-
-def model_card(info: ModelInfo, at: float, listed: bool | None = None) -> dict[str, Any]:
-    """Describe a model: what nobody knows of it is left out. `pricing` is per million tokens, at any hour and size."""
-    card: dict[str, Any] = {
-        "id": info.id,
-        "object": "model",
-        "created": _seconds(info.released),
-        "owned_by": info.provider,
-        "provider": info.provider,
-        "capabilities": sorted(info.abilities),
-    }
-    if info.window:
-        card["context_length"] = info.window
-    if info.max_output:
-        card["max_output_tokens"] = info.max_output
-    if info.shutdown:
-        card["shutdown_date"] = info.shutdown.isoformat()
-    price = base_price(info, at)
-    if price is not None:
-        card["pricing"] = {name: _dollars(rate) for name in RATES if (rate := getattr(price, name)) is not None}
-    if listed is not None:
-        card["listed"] = listed
-    return card
-
-
-def _dollars(picodollars_per_token: int) -> float:
-    return picodollars_per_token / 1_000_000
-
-
-def _seconds(day: date | None) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) if day else 0

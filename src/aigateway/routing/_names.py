@@ -187,6 +187,16 @@ class Names:
                 return found
         return self._unknown(name, today, caller)
 
+    def open_to(self, caller: Caller) -> dict[str, list[str]]:
+        """List the routes a caller may ask for, each with the targets it may reach by it."""
+        found = {}
+        for name, targets in self.routes.items():
+            if caller.models:
+                targets = tuple(_unique(_open_to(caller, self.trees[name], name, Resolved("", [])).targets()))
+            if targets:
+                found[name] = [str(target) for target in targets]
+        return found
+
     def forget(self) -> None:
         """Look names up again: the catalogue has changed."""
         self._known_names, self._known_ways, self._known_routes = {}, {}, {}
