@@ -13,7 +13,7 @@ from ..errors import Forbidden, RequestError, UnknownModel
 from ..types import ANYWHERE, IN_PROCESS, Caller, Drop, ModelInfo, Routing, Target, Terms
 from ._tree import Branch, pruned, replanted, without_repeats
 
-__all__ = ["Names", "Resolved", "Rules"]
+__all__ = ["PATTERNS", "SORTED", "SUFFIXES", "Names", "Resolved", "Rules"]
 
 # A vendor named inside a model name, any case; the id itself is never changed.
 PATTERNS = (
@@ -24,6 +24,8 @@ PATTERNS = (
 # What may follow a name that is not known with it, and the order it asks for.
 SUFFIXES = {":floor": "price", ":nitro": "throughput"}
 SORTED = {"price": "the cheapest first", "throughput": "the most tokens a second first"}
+# It is leave to go on, no condition: a request that can be answered is answered.
+NO_FALLBACK = "'routing.fallback' is true, but no fallback is configured: nobody else is asked for it"
 Catalogue = Mapping[str, Mapping[str, ModelInfo]]
 # Names callers sent, kept for a day: what a name means changes with the date only.
 REMEMBERED = 2048
@@ -117,6 +119,8 @@ class Names:
             names.append(self.rules.fallback)
             found.append(self._route(self.rules.fallback, today))
         warnings = [warning for part in found for warning in part.warnings]
+        if routing.fallback and not self.rules.fallback and not found[0].is_route:
+            warnings.append(NO_FALLBACK)
         how = "; then ".join(dict.fromkeys(part.how for part in found))
         whole = Resolved(how, [], warnings, terms=next((part.terms for part in found if part.terms), None))
         if whole.terms and whole.terms.shadow and not found[0].is_route:  # that is for those who ask for the route
