@@ -69,5 +69,5 @@ def test_what_can_be_asked_for_is_listed() -> None:
 
 def test_without_a_provider_it_says_what_to_do() -> None:
     """At once, as `aigateway.Gateway` does, and not when the first model is asked for."""
-    with pytest.raises(ConfigurationError, match="lists no provider.*aigateway demo"):
+    with pytest.raises(ConfigurationError, match=r"lists no provider.*aigateway demo"):
         Gateway.from_config({})

@@ -12,11 +12,10 @@ import anyio
 from anyio.from_thread import BlockingPortal
 
 from .asking import Asked, Messages
-from .catalogue import ModelCard
 from .gateway import Chunks as AsyncChunks
 from .gateway import Gateway as AsyncGateway
 from .operations import EmbedReply, ImageReply
-from .types import IN_PROCESS, Caller, Chunk, Decision, NativeReply, Outcome, Reply, Usage
+from .types import IN_PROCESS, Caller, Chunk, Decision, ModelCard, NativeReply, Outcome, Reply, Usage
 
 if TYPE_CHECKING:
     from .config import Settings

@@ -18,13 +18,13 @@ import anyio
 import anyio.to_thread
 
 from .asking import Asked, Asking
-from .catalogue import ModelCard, cards, check_caps, ranking_rows
+from .catalogue import check_caps, ranking_rows
 from .errors import GatewayError, ProviderError, RequestError
 from .exchange import IO, Chunks, Exchange, answered, fetch, open_exchange, probe, race, relist, running_loop, timer_for
 from .guards import GuardStack, close_all
 from .keys import Wanted
 from .parts import Parts, build
-from .plan import Plan
+from .plan import Plan, model_cards
 from .plugins import Registry
 from .renewal import Before, Lasting
 from .routing import Attempt, Attempts
@@ -41,6 +41,7 @@ from .types import (
     Clock,
     Decision,
     Ended,
+    ModelCard,
     Outcome,
     Retries,
     Target,
@@ -224,7 +225,7 @@ class Gateway(Asking):
 
     def models(self, caller: Caller = IN_PROCESS) -> list[ModelCard]:
         """List what a caller may ask for, routes first, as GET /v1/models does; what nobody knows is left out."""
-        return cards(self.parts.names.open_to(caller), self.parts.catalogue, caller, self.clock.wall())
+        return list(model_cards(self.parts, caller, self.clock.wall()))
 
     def ranking(self, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
         """Rank the models a caller may ask for, by measured use; what was not measured is None."""

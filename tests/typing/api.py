@@ -24,7 +24,6 @@ from aigateway import (
 )
 from aigateway import blocking as sync
 from aigateway.asgi import create_app
-from aigateway.catalogue import ModelCard
 from aigateway.config import load
 from aigateway.errors import Kind, Refusal, Remedy, UnknownModel, Vendor
 from aigateway.guards import Guard, LogGuard
@@ -32,7 +31,7 @@ from aigateway.operations import EmbedReply, ImageReply
 from aigateway.plugins import GuardRecord, ProviderRecord, Registry, hookimpl
 from aigateway.providers import LocalProvider, OpenAICompatible, Options, Provider
 from aigateway.secrets import Secret, mask
-from aigateway.types import Cost, ModelInfo, NativeReply, Outcome, Step, Target
+from aigateway.types import Cost, ModelCard, ModelInfo, NativeReply, Outcome, Step, Target
 
 
 async def in_process(path: Path) -> None:

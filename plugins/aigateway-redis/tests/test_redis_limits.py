@@ -87,6 +87,8 @@ async def test_one_worker_alone_may_have_the_whole_burst(server: Any, until: Any
         assert 100 <= first <= 100 + back
         assert first + second <= 100 + back + 1
         refusal = await other.ask()
+        while isinstance(refusal, Call):  # one has come back meanwhile
+            refusal = await other.ask()
         assert isinstance(refusal, Refusal)
         assert 0 < float(refusal.headers["retry-after-ms"]) <= 1000 * step_of(RULE) + 1
         assert ("1000", "0") == tuple(

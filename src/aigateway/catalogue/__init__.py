@@ -1,16 +1,14 @@
 """Which models exist, what they can do and cost: one table over all plug-ins."""
 
 from ._caps import check_caps
-from ._cards import ModelCard, cards
 from ._cost import cost_of, price_at, windows
 from ._estimate import Estimator, Size, expected_usage, size_of
 from ._listings import Listings
 from ._meter import FREE, Bill, Meter
 from ._ranking import base_price, provider_rows, ranking_rows, visible
-from ._table import Catalogue
+from ._table import Catalogue, lives
 
 __all__ = [
-    "FREE", "Bill", "Catalogue", "Estimator", "Listings", "Meter", "ModelCard", "Size", "base_price", "cards",
-    "check_caps", "cost_of", "expected_usage", "price_at", "provider_rows", "ranking_rows", "size_of", "visible",
-    "windows",
+    "FREE", "Bill", "Catalogue", "Estimator", "Listings", "Meter", "Size", "base_price", "check_caps", "cost_of",
+    "expected_usage", "lives", "price_at", "provider_rows", "ranking_rows", "size_of", "visible", "windows",
 ]  # fmt: skip  # a list of names

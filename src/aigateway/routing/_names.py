@@ -140,6 +140,11 @@ class Names:
         whole.repeats = len(whole.targets) < len(targets)
         return whole
 
+    def reachable(self, route: str, *, today: date, caller: Caller) -> list[Target]:
+        """List what a caller may reach by the name of a route; nothing where the route is not for them."""
+        tree, dropped = self._route(route, today).groups[0], Resolved("", [])
+        return _unique((_open_to(caller, tree, route, dropped) if caller.models else tree).targets())
+
     def _check_names(self, routing: Routing, groups: list[Branch], caller: Caller) -> None:
         """Refuse to choose by a provider that is not there. Raises RequestError."""
         for field_name, listed in routing.names.items():
@@ -172,7 +177,7 @@ class Names:
         provider, slash, rest = name.partition("/")
         if slash and rest in self.catalogue.get(provider, ()):
             return self._found(Target(provider, rest), f"pinned to the provider {provider!r}", today, pinned=True)
-        owner = self._owner(name)
+        owner = self.owner(name)
         if owner:
             return self._found(Target(owner, name), f"in the catalogue of {owner!r}", today)
         suffix = name[-6:]
@@ -187,21 +192,11 @@ class Names:
                 return found
         return self._unknown(name, today, caller)
 
-    def open_to(self, caller: Caller) -> dict[str, list[str]]:
-        """List the routes a caller may ask for, each with the targets it may reach by it."""
-        found = {}
-        for name, targets in self.routes.items():
-            if caller.models:
-                targets = tuple(_unique(_open_to(caller, self.trees[name], name, Resolved("", [])).targets()))
-            if targets:
-                found[name] = [str(target) for target in targets]
-        return found
-
     def forget(self) -> None:
         """Look names up again: the catalogue has changed."""
         self._known_names, self._known_ways, self._known_routes = {}, {}, {}
 
-    def _owner(self, name: str) -> str:
+    def owner(self, name: str) -> str:
         """Find who has a model; who described it goes before who merely lists it."""
         owners = [owner for owner, models in self.catalogue.items() if name in models]
         return next((owner for owner in owners if self.catalogue[owner][name].is_described), (*owners, "")[0])
