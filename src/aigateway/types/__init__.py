@@ -16,7 +16,7 @@ from .request import ANYWHERE, ChatRequest, MaxPrice, Routing, messages_from, re
 __all__ = [
     "ABILITIES", "ANYONE", "ANYWHERE", "IN_PROCESS", "NOTHING", "Call", "Caller", "Candidate", "ChatRequest", "Chunk",
     "Clock", "Considered", "Cost", "Decision", "Drop", "Ended", "Event", "Facts", "HTTPRequest", "Hedge", "Limits",
-    "MaxPrice", "ModelCard", "ModelInfo", "NativeChunk", "NativeReply", "Outcome", "Price", "Recovery", "Reply", "Retries",
-    "Role", "Routing", "Said", "Shadow", "Step", "Target", "Terms", "Timeouts", "Trace", "Usage", "WireFailure",
-    "WireResponse", "messages_from", "read_json", "written",
+    "MaxPrice", "ModelCard", "ModelInfo", "NativeChunk", "NativeReply", "Outcome", "Price", "Recovery", "Reply",
+    "Retries", "Role", "Routing", "Said", "Shadow", "Step", "Target", "Terms", "Timeouts", "Trace", "Usage",
+    "WireFailure", "WireResponse", "messages_from", "read_json", "written",
 ]  # fmt: skip  # a list of names
