@@ -162,6 +162,6 @@ def test_two_answers_in_one_stream_are_counted() -> None:
     decoder = ResponsesCodec().decoder(PEER, ChatRequest.translated("responses", {}, {"messages": [HI]}))
     for named in ("resp_1", "resp_1", "resp_2"):
         body = {"type": "response.in_progress", "response": {"id": named}}
-        assert 1 == len(list(decoder.feed(Event(json.dumps(body).encode(), body["type"]))))
+        assert 1 == len(list(decoder.feed(Event(json.dumps(body).encode(), "response.in_progress"))))
 
     assert 1 == decoder.crossed
