@@ -73,6 +73,12 @@ class FileStore:
             grant = self._grants.get(digest)
         return grant
 
+    def grants(self) -> list[Grant]:
+        """List what every key allows, the newest first."""
+        if self._document.changed or not self._is_read:
+            self._read()
+        return [*reversed(self._grants.values())]
+
     async def moved(self, old: str, new: str) -> None:
         """Keep a key under its new digest."""
         try:

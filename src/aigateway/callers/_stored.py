@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -67,6 +67,11 @@ class StoredKeys:
     def claims(self, key: str) -> bool:
         """Tell whether a key is written like one of these; a `gw_` key that is not is nobody's."""
         return well_spelled(key, PREFIXES)
+
+    def grants(self) -> list[Grant]:
+        """List what every key allows, where the place they are kept in can tell."""
+        listed: Callable[[], Iterable[Grant]] = getattr(self._store, "grants", tuple)
+        return list(listed())
 
     async def find(self, key: str, at: float) -> Grant | None:
         """Give what a key allows."""
