@@ -77,7 +77,8 @@ class Who:
     def __init__(self, gateway: Gateway, before: Who | None = None) -> None:
         settings, table = gateway.settings, gateway.settings.callers
         self.table, old = table, before.table if before else None
-        static = StaticKeys((key.secret, _granted(key, index, settings)) for index, key in enumerate(table.keys))
+        self._written = [(key.secret, _granted(key, index, settings)) for index, key in enumerate(table.keys)]
+        static = StaticKeys(self._written)
         if len(static) != len(table.keys):
             where = settings.locate("callers", "keys")
             raise ConfigurationError(f"{where}: two of callers.keys have the same secret. Give each its own.")
@@ -97,6 +98,13 @@ class Who:
                 self.tokens.follow(before.tokens)
             verifiers.append(self.tokens)
         self.callers = Callers(static, verifiers)
+
+    def grants(self) -> list[Grant]:
+        """List what is known of client keys before they come; nothing is of tokens somebody else signs."""
+        weekly = self.weekly.clients if self.weekly is not None else ()
+        stored = self.stored.grants() if self.stored is not None else []
+        written = [grant for _, grant in self._written]
+        return [*written, *stored, *(Grant(Caller(client, tenant=client)) for client in weekly)]
 
 
 def _store(gateway: Gateway) -> tuple[CallerStore, Peppers]:
