@@ -24,7 +24,7 @@ from .exchange import IO, Chunks, Exchange, answered, fetch, open_exchange, prob
 from .guards import GuardStack, close_all
 from .keys import Wanted
 from .parts import Parts, build
-from .plan import Plan
+from .plan import Plan, model_cards
 from .plugins import Registry
 from .renewal import Before, Lasting
 from .routing import Attempt, Attempts
@@ -41,6 +41,7 @@ from .types import (
     Clock,
     Decision,
     Ended,
+    ModelCard,
     Outcome,
     Retries,
     Target,
@@ -221,6 +222,10 @@ class Gateway(Asking):
         rows = await relist(self.parts.listings, self.parts.providers, secrets, self._opened())
         self.parts.names.forget()
         return rows
+
+    def models(self, caller: Caller = IN_PROCESS) -> list[ModelCard]:
+        """List what a caller may ask for, routes first, as GET /v1/models does; what nobody knows is left out."""
+        return list(model_cards(self.parts, caller, self.clock.wall()))
 
     def ranking(self, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
         """Rank the models a caller may ask for, by measured use; what was not measured is None."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from aigateway import Caller
+
 from .test_client_keys import World, static
 
 CALLER, NARROW = "static-key-0123456789", "narrow-key-0123456789"
@@ -52,6 +54,32 @@ def test_models_say_what_is_known(world: World) -> None:
     assert {"input": 0.15, "output": 0.6} == first["pricing"]
     assert [] == second["capabilities"]
     assert not {"context_length", "listed"} & set(second)
+
+
+def test_programs_see_what_the_page_shows(world: World) -> None:
+    """`gateway.models()` is the page's list: for nobody in particular, and for a caller."""
+
+    def shown(key: str) -> Any:
+        return json.loads(world.with_key(key, path="/v1/models", method="GET").text)["data"]
+
+    assert shown(CALLER) == world.gateway.models()
+    assert shown(NARROW) == world.gateway.models(Caller("narrow", models=("b/*",)))
+    assert 0 < len(shown(NARROW)) < len(shown(CALLER))
+
+
+def test_a_route_is_listed_by_the_routes_inside_of_it() -> None:
+    """Who may ask for the inner route may ask for the outer one, and reaches there what the inner one gives."""
+    routes = {
+        "inner": {"targets": ["a/echo"]},
+        "outer": {"targets": ["b/echo", "inner"]},
+        "other": {"targets": ["b/x"]},
+    }
+    gateway = World(KEYS, routes=routes, default_model="outer").gateway
+    caller = Caller("inner only", models=("inner",))
+    listed = {card["id"]: card["targets"] for card in gateway.models(caller)}
+
+    assert {"inner": ["a/echo"], "outer": ["a/echo"]} == listed
+    assert ("a/echo",) == gateway.explain("outer", "hi", caller=caller).candidates
 
 
 def test_listed_models_are_marked() -> None:

@@ -253,6 +253,7 @@ def test_unknown_settings_name_the_nearest_and_the_line(
         ("[providers]\necho = 3", 2, "providers.echo"),
         ("[transport]\nkind = 'curl'", 2, "transport.kind"),
         ("[[callers.keys]]\nname = ''\nsecret = 'env:A'", 2, "callers.keys[0].name"),
+        ("[[callers.keys]]\nname = 'stored:a'\nsecret = 'env:A'", 2, "callers.keys[0].name"),
         ("[[callers.keys]]\nname = 'a'\nsecret = 'env:A'\nscopes = ['root']", 4, "callers.keys[0].scopes[0]"),
         ("[[guards]]\nlevel = 1", 1, "guards[0].use"),
         ("guards = 3", 1, "guards"),
