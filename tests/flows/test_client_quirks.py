@@ -157,13 +157,12 @@ def test_as_many_as_asked(http: httpx2.Client, vendor: str) -> None:
     assert not any("x-aigateway-warning" in reply.headers for reply in replies)
 
 
-@pytest.mark.anyio
-async def test_in_process(gateway: Gateway) -> None:
-    """A program reads the same in the decision."""
-    async with gateway:
-        reply = await gateway.chat(NATIVE["deepseek"], "hi", n=2)
+def test_it_is_in_the_record(http: httpx2.Client) -> None:
+    """Why a call went where it went says so, too."""
+    reply = chat(http, NATIVE["deepseek"], n=2)
+    kept = http.get(f"/admin/decisions/{reply.headers['x-request-id']}").json()
 
-    assert ["2 answers were asked for, and deepseek/deepseek-flash gave 1"] == list(reply.decision.warnings)
+    assert ["2 answers were asked for, and deepseek/deepseek-flash gave 1"] == kept["decision"]["warnings"]
 
 
 # -- habits of other gateways -----------------------------------------------------------------

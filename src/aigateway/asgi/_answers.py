@@ -11,7 +11,8 @@ import anyio
 
 from ..errors import GatewayError, RequestError
 from ..exchange import Exchange
-from ..types import ChatRequest, Chunk, Usage
+from ..types import ChatRequest, Chunk
+from ._headers import AnswerHeaders
 from ._incoming import ClientGone, Incoming
 from ._running import ShuttingDown
 from ._who import Inside
@@ -23,7 +24,6 @@ PORTION = 64
 # Headers of a request that guards may look at.
 READ_BY_GUARDS = ("cache-control", "idempotency-key", "traceparent", "tracestate")
 LONGEST_HEADER = 4096
-PICO = 10**12  # costs are counted in picodollars
 STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
@@ -48,7 +48,7 @@ class Answers(ABC):
 
     def __init__(self, inside: Inside) -> None:
         self.gateway = inside.gateway
-        self._prefix = "sandbox/" if inside.gateway.settings.sandbox else ""
+        self.headers = AnswerHeaders(inside.gateway)
 
     @abstractmethod
     def read(self, data: bytes) -> ChatRequest:
@@ -99,35 +99,6 @@ class Answers(ABC):
             await request.refuse(error)
         else:
             await request.finish(tells.end())
-
-    def headers(self, request: Incoming, exchange: Exchange, parsed: float) -> dict[str, str]:
-        """Say who answered, and how much work it was."""
-        call, target = exchange.call, exchange.target
-        headers = {
-            "x-aigateway-provider": self._prefix + target.provider,
-            "x-aigateway-model": target.model,
-            "x-aigateway-attempts": str(len(call.trace.steps) + 1),
-            "x-aigateway-overhead-ms": f"{(parsed + exchange.started - call.started) * 1000:.2f}",
-            "openai-processing-ms": str(int((time.monotonic() - request.started) * 1000)),
-        }
-        if exchange.reply is not None and (cost := _cost(exchange, exchange.reply.usage)):
-            headers["x-aigateway-cost"] = cost
-        if call.trace.warnings:
-            headers["x-aigateway-warning"] = "; ".join(call.trace.warnings)[:1024]
-        return headers
-
-
-def _cost(exchange: Exchange, usage: Usage) -> str:
-    """Write what a whole answer cost in US dollars, all its calls together; empty unless it is known, not guessed."""
-    costs = [exchange.bill.cost(usage)]
-    costs += [step.cost for step in exchange.call.trace.steps if step.billed != "no"]
-    total = 0
-    for amount, source in costs:
-        if amount is None or source == "estimated":
-            return ""
-        total += amount
-    dollars, rest = divmod(total, PICO)
-    return f"{dollars}.{rest:012d}".rstrip("0").rstrip(".")
 
 
 def _passed_on(request: Incoming, names: tuple[str, ...]) -> dict[str, str]:

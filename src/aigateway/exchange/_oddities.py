@@ -1,20 +1,17 @@
-"""What was odd about an answer that was taken all the same."""
+"""What was odd about a stream that went on all the same."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 
 from ..secrets import Secret
 from ..types import Call, Target
 from ._failures import placed
 from ._source import Source, WireSource
 
-__all__ = ["ANSWERS", "note", "warn_of_fewer"]
+__all__ = ["note"]
 
 LOG = logging.getLogger("aigateway.exchange")
-# Where the answers are, for each operation in which `n` asks for several.
-ANSWERS: Mapping[str, str] = {"chat": "choices", "completions": "choices", "images": "data"}
 
 
 def note(source: Source | None, call: Call, target: Target, key: Secret | None) -> None:
@@ -26,10 +23,3 @@ def note(source: Source | None, call: Call, target: Target, key: Secret | None) 
     if crossed:
         LOG.warning("%s: %d events named another answer than the first; it may be another request's", target, crossed)
         call.trace.warnings.append(f"{target} named another answer in {crossed} events of this one")
-
-
-def warn_of_fewer(call: Call, target: Target, given: int) -> None:
-    """Say that a vendor gave fewer answers than `n` asked for, which some do without a word."""
-    asked = call.request.body.get("n", 1)
-    if asked != 1 and call.operation in ANSWERS and given < asked:
-        call.trace.warnings.append(f"{asked} answers were asked for, and {target} gave {given}")

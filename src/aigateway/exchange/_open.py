@@ -18,7 +18,6 @@ from ..types import Call, ChatRequest, Chunk, HTTPRequest, Reply, Role, Target, 
 from ._exchange import CLOSING, Exchange
 from ._failures import SAMPLE, from_bug, from_wire, placed
 from ._io import IO
-from ._oddities import ANSWERS, warn_of_fewer
 from ._source import LocalSource, WireSource, chunks_of
 from ._timer import Timer, expired
 
@@ -95,7 +94,6 @@ async def _ask(exchange: Exchange, provider: Provider, request: HTTPRequest, io:
             with suppress(AttributeError):  # a decoder of somebody's may have no room for them
                 decoder.headers = response.headers
             await exchange.follow(WireSource(response, decoder))
-            _warn_in_time(exchange, provider)
             return
         left = until - io.clock.now()
         reply = await _closing(response, exchange.timer, left, lambda: _whole(provider, asked, response, io))
@@ -148,7 +146,6 @@ async def _ask_local(exchange: Exchange, provider: LocalProvider, io: IO) -> Non
         await _take(exchange, answer)
     elif asked.stream and hasattr(answer, "__anext__"):
         await exchange.follow(LocalSource(answer))
-        _warn_in_time(exchange, provider)
     else:
         what = "streamed where a whole answer was asked" if hasattr(answer, "__anext__") else "gave no answer"
         raise ProviderError(Kind.PROTOCOL_ERROR, f"a provider in this process {what} ({type(answer).__name__})")
@@ -156,17 +153,10 @@ async def _ask_local(exchange: Exchange, provider: LocalProvider, io: IO) -> Non
 
 async def _take(exchange: Exchange, reply: Reply) -> None:
     """Keep a whole reply; where a stream was asked, tell it as one."""
-    warn_of_fewer(exchange.call, exchange.target, len(reply.body.get(ANSWERS.get(exchange.call.operation, "")) or ()))
     if exchange.call.request.stream:
         await exchange.follow(LocalSource(_each(_guarded(lambda: chunks_of(reply)))))
     else:
         exchange.answer(reply)
-
-
-def _warn_in_time(exchange: Exchange, provider: Provider | LocalProvider) -> None:
-    """Say before a stream is told that it will hold fewer answers than were asked for, where that is known."""
-    if getattr(provider, "one_choice", False):
-        warn_of_fewer(exchange.call, exchange.target, 1)
 
 
 async def _each(chunks: list[Chunk]) -> AsyncIterator[Chunk]:
