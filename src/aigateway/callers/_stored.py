@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from ..errors import RequestError
@@ -77,10 +78,16 @@ class StoredKeys:
         digest = self._peppers.digest(key)
         grant = await self._store.find(digest)
         if grant is not None:
-            return grant
+            return _apart(grant)
         for old in self._peppers.older(key):
             grant = await self._store.find(old)
             if grant is not None:
                 await self._store.moved(old, digest)
-                return grant
+                return _apart(grant)
         return None
+
+
+def _apart(grant: Grant) -> Grant:
+    """Give a key without a tenant one that no key of another sort has."""
+    caller = grant.caller
+    return grant if caller.tenant else replace(grant, caller=replace(caller, tenant=f"stored:{caller.name}"))

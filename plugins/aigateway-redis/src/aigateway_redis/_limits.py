@@ -231,7 +231,7 @@ class RedisLimits:
         return self._words(identity, lease.rule, ahead, 0, 0, 0, 0, *(ask.amount for ask in group if ask.amount))
 
     def _words(self, identity: str, rule: Rule, *rest: int) -> tuple[Any, ...]:
-        key = self._place.limit(f"{rule.limit}/{rule.burst}/{identity}".encode("utf-8", "surrogatepass"))
+        key = self._place.limit(identity.encode("utf-8", "surrogatepass"))
         head = microseconds(step_of(rule)), rule.burst, rule.limit, microseconds(WINDOW)
         return ("EVAL", TAKE, 1, key, *head, *rest)
 

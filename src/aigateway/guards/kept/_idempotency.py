@@ -55,7 +55,7 @@ class Idempotency:
             return
         if len(named) > LONGEST:
             raise RequestError(f"'Idempotency-Key' is longer than {LONGEST} characters", param=NAME)
-        key = f"{call.caller.tenant or call.caller.name}\0{named}"
+        key = f"{call.caller.space}\0{named}"
         asked = fingerprint(call)
         while key in self._under_way:
             other, ended = self._under_way[key]
