@@ -595,63 +595,6 @@ def test_scopes() -> None:
     assert [[200, 200, 403], [403, 200, 403], [200, 200, 200]] == list(found.values())
 
 
-@pytest.mark.parametrize(
-    ("networks", "address", "status"),
-    [
-        (["198.51.100.0/24"], "198.51.100.7", 200),
-        (["198.51.100.0/24"], "::ffff:198.51.100.7", 200),
-        (["::ffff:198.51.100.0/120"], "198.51.100.7", 200),
-        (["198.51.100.0/24"], "198.51.101.7", 403),
-        (["2001:db8::/32"], "2001:db8::1", 200),
-        (["2001:db8::/32"], "2001:db9::1", 403),
-        (["fe80::/10"], "fe80::1%eth0", 200),
-        (["198.51.100.7"], "", 403),
-        (["198.51.100.7"], "unix:/socket", 403),
-        (["0.0.0.0/0"], "2001:db8::1", 403),
-    ],
-)
-def test_networks(networks: list[str], address: str, status: int) -> None:
-    """A key that is bound to networks works from there alone."""
-    world = World({"keys": [static(networks=networks)]})
-
-    assert status == world.with_key("static-key-0123456789", address=address).status
-
-
-@pytest.mark.parametrize(
-    ("header", "status"),
-    [
-        (("Origin", "https://app.example.com"), 200),
-        (("Origin", "https://app.example.com:8443"), 200),
-        (("Origin", "https://APP.example.com."), 200),
-        (("Referer", "https://app.example.com/page?x=https://evil.test"), 200),
-        (("Origin", "https://deep.below.example.org"), 200),
-        (("Origin", "https://example.org"), 403),
-        (("Origin", "https://app.example.com.evil.test"), 403),
-        (("Origin", "https://evilapp.example.com"), 403),
-        (("Origin", "https://app.example.com@evil.test"), 403),
-        (("Origin", "https://xn--bcher-kva.example"), 200),
-        (("Origin", "null"), 403),
-        (("Origin", "http://["), 403),
-        (("X-Nothing", ""), 403),
-    ],
-    ids=lambda value: str(value),
-)
-def test_domains(header: tuple[str, str], status: int) -> None:
-    """A key that is bound to sites works from their pages alone, as the browser names them."""
-    domains = ["app.example.com", "*.below.example.org", "bücher.example"]
-    world = World({"keys": [static(domains=domains)]})
-
-    assert status == world.ask(("x-api-key", "static-key-0123456789"), header).status
-
-
-def test_origin_goes_before_referer() -> None:
-    """What a page can choose (its address) does not outweigh what the browser says (its origin)."""
-    world = World({"keys": [static(domains=["app.example.com"])]})
-    key = ("x-api-key", "static-key-0123456789")
-
-    assert 403 == world.ask(key, ("Origin", "https://evil.test"), ("Referer", "https://app.example.com/")).status
-
-
 # -- what the log says ------------------------------------------------------------------------
 
 

@@ -109,10 +109,10 @@ get full marks. With the defaults {default} do; the last column says why the oth
 
 ## Clients that mean harm
 
-These are tests in `tests/faults/test_rows_e.py`, named like their row. Most send bytes to `aigateway serve` in a process
-of its own, and hold it to 100 ms of CPU for each request and to 100 MiB of memory. Row 58 with 20,000 cases is
-`nox -s fuzz`. Row 63 with processes that share a Redis is in `plugins/aigateway-redis/tests/test_redis_limits.py`, and with
-eight of them for over a minute `nox -s limits`.
+These are tests in `tests/faults/test_rows_e.py`, named like their row. Most send bytes to `aigateway serve` in a
+process of its own, and hold it to 100 ms of CPU for each request and to 100 MiB of memory. Row 58 with 20,000 cases is
+`nox -s fuzz`. Row 63 with processes that share a Redis is in `plugins/aigateway-redis/tests/test_redis_limits.py`, and
+with eight of them for over a minute `nox -s limits`.
 
 | Row | What a client does | What becomes of it |
 |---|---|---|
@@ -121,18 +121,18 @@ eight of them for over a minute `nox -s limits`.
 ## Whose is it
 
 The same in `tests/faults/test_rows_g.py`: who may do what, and from where; and that what belongs to one caller is not
-given to another.
+given to another. Row 78 with answers kept in Redis is in `plugins/aigateway-redis/tests/test_redis_shelf.py`.
 
 | Row | What a client does | What becomes of it |
 |---|---|---|
 {tenants}
 
-## What is not tried
+## What is tried elsewhere, or not
 
 - A house that is full (1,000 calls at once, 256 allowed): row 40 is in `tests/asgi/test_limits.py`.
-- Weights and stickiness among targets: `priority` is the only policy yet.
+- Weights and stickiness among targets: the rest of row 42 is in `tests/routing/test_policies.py`.
+- A caller's own deadline: row 41 uses the route's; `routing.deadline` is in `tests/routing/test_preferences.py`.
 - A kill in the middle of a call that holds credits: there are no credits.
-- A caller's own deadline over HTTP: a request cannot name one yet; row 41 uses the route's.
 """
 
 
