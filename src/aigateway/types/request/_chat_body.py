@@ -28,20 +28,12 @@ class ToolCall(TypedDict):
     function: NotRequired[Function]
 
 
-class Part(TypedDict):
-    """One part of a content; what kinds there are the vendor knows."""
-
-    __pydantic_config__ = STRICT  # type: ignore[misc]  # as above
-    type: NotRequired[str]
-    text: NotRequired[str | None]
-
-
 class Message(TypedDict):
     """One message; vendor extras such as reasoning_content pass."""
 
     __pydantic_config__ = STRICT  # type: ignore[misc]  # as above
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: NotRequired[str | list[Part] | None]
+    content: NotRequired[str | list[dict[str, Any]] | None]
     tool_calls: NotRequired[list[ToolCall] | None]
 
 
