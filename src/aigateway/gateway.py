@@ -24,7 +24,7 @@ from .exchange import IO, Chunks, Exchange, answered, fetch, open_exchange, prob
 from .guards import GuardStack, close_all
 from .keys import Wanted
 from .parts import Parts, build
-from .plan import Plan
+from .plan import Plan, model_cards
 from .plugins import Registry
 from .renewal import Before, Lasting
 from .routing import Attempt, Attempts
@@ -41,6 +41,7 @@ from .types import (
     Clock,
     Decision,
     Ended,
+    ModelCard,
     Outcome,
     Retries,
     Target,
@@ -222,6 +223,10 @@ class Gateway(Asking):
         self.parts.names.forget()
         return rows
 
+    def models(self, caller: Caller = IN_PROCESS) -> list[ModelCard]:
+        """List what a caller may ask for, routes first, as GET /v1/models does; what nobody knows is left out."""
+        return list(model_cards(self.parts, caller, self.clock.wall()))
+
     def ranking(self, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
         """Rank the models a caller may ask for, by measured use; what was not measured is None."""
         return ranking_rows(self.parts.catalogue, caller, self.memory.use(), self.clock.wall())
@@ -327,7 +332,9 @@ class Gateway(Asking):
             return None
         call, io = broken.call, self._opened()
         rest = replace(call, partial=text, trace=Trace())
-        rest.request = replace(call.request, operation="chat", native=None)  # what has been told so far came as chat
+        rest.request = replace(
+            call.request, operation="chat", native=None, headers={}
+        )  # what has been told so far came as chat
         try:
             able = [found for found in self.plan.dry(rest) if self._can_continue(found.target, call, text)]
             able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first

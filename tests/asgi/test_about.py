@@ -115,3 +115,16 @@ def test_health_in_detail(serve: Serve) -> None:
     assert (False, "connect") == (found["providers"]["away"]["reachable"], found["providers"]["away"]["why"])
     assert {} == found["plugin_faults"]
     assert found["providers"] == again["providers"]
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
+def test_who_may_not_read_them_is_told_who_may(serve: Serve, path: str) -> None:
+    """A person at a browser sends no key: the refusal names the setting that shows the pages to everybody."""
+    keys = {"keys": [*ADMIN["keys"], static()]}
+    with serve(callers=keys) as client:
+        refusals = [client.get(path), client.get(path, headers={"x-api-key": static()["secret"]})]
+
+    assert [401, 403] == [reply.status_code for reply in refusals]
+    for reply in refusals:
+        message = reply.json()["error"]["message"]
+        assert all(part in message for part in ("'admin'", "debug = true", "[server]"))

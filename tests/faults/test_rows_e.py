@@ -395,7 +395,7 @@ def test_row_58_odd_json_in_the_other_dialect(served: Served, path: str, odd: st
     assert answer.headers["x-request-id"] == said["request_id"]
 
 
-WRONG: Sequence[Any] = (1, 1.5, True, {}, {"a": 1}, [1], [None], [[]], [{"type": "image_url"}])
+WRONG: Sequence[Any] = (1, 1.5, True, {}, {"a": 1}, [1], [None], [[]])
 ROLES: Sequence[Any] = (*WRONG, None, [], "", "wizard", ["user"])
 TOLD = {
     "/v1/chat/completions": {"messages": [{"role": "user", "content": "hi"}]},

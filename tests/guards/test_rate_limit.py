@@ -131,6 +131,26 @@ async def test_keys_may_have_limits_of_their_own() -> None:
     assert [True] * 50 == await admitted(none, *(a_call() for _ in range(50)))
 
 
+async def test_keys_of_one_tenant_with_limits_of_their_own() -> None:
+    """Each rule counts by itself: what one key uses is not measured by the other's; keys of one rule share it."""
+    low, high, alike = (
+        Caller(name, tenant="t", limits=Limits(requests=n)) for name, n in zip("abc", (20, 40, 20), strict=True)
+    )
+    guard = limit(requests_per_minute=10, burst=1)
+
+    assert [True] * 4 + [False] == await admitted(guard, *(Call(a_call().request, high) for _ in range(5)))
+    assert [True, True, False] == await admitted(guard, *(Call(a_call().request, who) for who in (low, alike, low)))
+    assert "0" == limits_of([guard], low, "")["x-ratelimit-remaining-requests"]
+
+
+async def test_what_a_program_asks_is_nobody_elses() -> None:
+    """A caller a program names, without a tenant, does not share with a key of its name."""
+    guard = limit(requests_per_minute=10, burst=1)
+    mine = [Call(a_call().request, Caller("editor")) for _ in range(2)]
+
+    assert [True, False, True] == await admitted(guard, *mine, a_call("editor"))
+
+
 async def test_tokens_are_estimated_then_corrected() -> None:
     """What was not used comes back, what was used beyond it is owed; who got nothing used nothing."""
     clock = Hand()
@@ -237,3 +257,33 @@ async def test_nothing_is_kept_of_calls_that_have_ended() -> None:
         await guard.leave(call, Outcome("cancelled"))
 
     assert {} == guard._open
+
+
+async def test_a_right_estimate_changes_nothing() -> None:
+    """What was used is what was taken: nothing comes back, and nothing more goes."""
+    guard = limit(tokens_per_minute=1000, tokens=100)
+    call = a_call()
+    await guard.enter(call)
+    left = guard.limits(call.caller, "")["x-ratelimit-remaining-tokens"]
+    await guard.leave(call, Outcome("complete", Usage(60, 40, source="reported")))
+
+    assert left == guard.limits(call.caller, "")["x-ratelimit-remaining-tokens"]
+
+
+async def test_users_where_the_anthropic_dialect_has_them() -> None:
+    """`metadata.user_id` names a user as `user` does; metadata without one names nobody."""
+    guard = limit(per="user", requests_per_minute=10, burst=1)
+    calls = [a_call(metadata={"user_id": name}) for name in ("a", "a", "b")]
+    plain = [a_call(metadata={"team": "x"}), a_call()]
+
+    assert [True, False, True] == await admitted(guard, *calls)
+    assert [True, False] == await admitted(guard, *plain)
+
+
+async def test_no_limit_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Workers have nothing to divide where nothing is limited."""
+    with caplog.at_level(logging.WARNING, "aigateway"):
+        guard = limit(requests_per_minute=0, workers=8)
+
+    assert [True] * 50 == await admitted(guard, *(a_call() for _ in range(50)))
+    assert "" == caplog.text

@@ -149,6 +149,19 @@ def test_named_models_go_on_to_the_fallback() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["MiniMax-M3", "minimax/MiniMax-M3", "gpt-9"])
+def test_a_fallback_that_is_not_configured_is_said_to_be_missing(name: str) -> None:
+    """Who says it may go on, and cannot, is answered and told; who did not say so is not, nor who asks for a route."""
+
+    def told(model: str, routing: Routing) -> list[str]:
+        warnings = REFUSING.resolve(model, routing, today=TODAY).warnings
+        return [warning for warning in warnings if "fallback" in warning]
+
+    said = "'routing.fallback' is true, but no fallback is configured: nobody else is asked for it"
+    assert [said] == told(name, Routing(fallback=True))
+    assert [] == told(name, ANY) + told(name, Routing(fallback=False)) + told("smart", Routing(fallback=True))
+
+
 def test_a_target_is_tried_once() -> None:
     """A named model that is in the fallback as well is not listed twice."""
     assert ["deepseek/deepseek-flash", "groq/openai/gpt-oss-120b"] == targets(LENIENT, "deepseek-flash")

@@ -60,17 +60,18 @@ class RateLimit:
             rule = kind.rule if own is None else kind.rule_for(own)
             if rule is None:
                 continue
+            name = rule.name + identity
             amount = 1 if kind.name == "requests" else max(1, self._estimate(call).total)
-            found = await kind.shared(identity, amount, rule) if kind.is_shared else None
+            found = await kind.shared(name, amount, rule) if kind.is_shared else None
             if found is None:
-                found = kind.alone(identity, amount, rule, now)
+                found = kind.alone(name, amount, rule, now)
             kind.show(call.headers, rule, found)
             if not found.admitted:
                 for entry in taken:
                     entry.correct(0, now)
                 raise self._refusal(kind, amount, rule, found, call.headers)
             if kind.is_corrected or len(self._kinds) > 1:
-                taken.append(Entry(kind, identity, amount, rule, found))
+                taken.append(Entry(kind, name, amount, rule, found))
         if taken and taken[-1].kind.is_corrected:
             self._open[id(call)] = taken[-1]
 
@@ -83,11 +84,11 @@ class RateLimit:
     def limits(self, caller: Caller, address: str) -> dict[str, str]:
         """Give the headers a call of theirs would have, without counting one; none where that depends on the call."""
         headers: dict[str, str] = {}
-        identity = {"caller": _name_of(caller), "address": _network(address), "global": ""}.get(self._per)
+        identity = {"caller": caller.space, "address": _network(address), "global": ""}.get(self._per)
         for kind in self._kinds if identity is not None else ():
             rule = kind.rule if caller.limits is None else kind.rule_for(caller.limits)
             if rule is not None:
-                kind.show(headers, rule, kind.look(identity or "", rule, self._now()))
+                kind.show(headers, rule, kind.look(rule.name + (identity or ""), rule, self._now()))
         return headers
 
     def _refusal(self, kind: Kind, amount: int, rule: Rule, found: Taken, headers: Mapping[str, str]) -> Refusal:
@@ -209,17 +210,14 @@ def duration(seconds: float) -> str:
 # -- of whom ------------------------------------------------------------------------------------
 
 
-def _name_of(caller: Caller) -> str:
-    return caller.tenant or caller.name
-
-
 def _user(call: Call) -> str:
     """Name a caller's user as the request does; without one, the caller is its own."""
     body = call.request.native or call.request.body
     user = body.get("safety_identifier") or body.get("user")
     if not user and isinstance(metadata := body.get("metadata"), Mapping):
         user = metadata.get("user_id")  # where the Anthropic dialect has it
-    return f"{_name_of(call.caller)}\0{_short(user)}" if isinstance(user, str) and user else _name_of(call.caller)
+    space = call.caller.space
+    return f"{space}\0{_short(user)}" if isinstance(user, str) and user else space
 
 
 def _short(name: str) -> str:
@@ -243,7 +241,7 @@ def _network(address: str) -> str:
 
 
 IDENTITIES: Mapping[str, Callable[[Call], str]] = {
-    "caller": lambda call: call.caller.tenant or call.caller.name,
+    "caller": lambda call: call.caller.space,
     "user": _user,
     "model": lambda call: call.resolved,
     "address": lambda call: _network(call.address[:64]),

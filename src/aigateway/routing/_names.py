@@ -13,7 +13,7 @@ from ..errors import Forbidden, RequestError, UnknownModel
 from ..types import ANYWHERE, IN_PROCESS, Caller, Drop, ModelInfo, Routing, Target, Terms
 from ._tree import Branch, pruned, replanted, without_repeats
 
-__all__ = ["Names", "Resolved", "Rules"]
+__all__ = ["PATTERNS", "SORTED", "SUFFIXES", "Names", "Resolved", "Rules"]
 
 # A vendor named inside a model name, any case; the id itself is never changed.
 PATTERNS = (
@@ -25,6 +25,8 @@ PATTERNS = (
 SUFFIXES = {":floor": "price", ":nitro": "throughput"}
 SUFFIX = 6  # characters of each
 SORTED = {"price": "the cheapest first", "throughput": "the most tokens a second first"}
+# It is leave to go on, no condition: a request that can be answered is answered.
+NO_FALLBACK = "'routing.fallback' is true, but no fallback is configured: nobody else is asked for it"
 Catalogue = Mapping[str, Mapping[str, ModelInfo]]
 # Names callers sent, kept for a day: what a name means changes with the date only.
 REMEMBERED = 2048
@@ -120,6 +122,8 @@ class Names:
             names.append(self.rules.fallback)
             found.append(self._route(self.rules.fallback, today))
         warnings = [warning for part in found for warning in part.warnings]
+        if routing.fallback and not self.rules.fallback and not found[0].is_route:
+            warnings.append(NO_FALLBACK)
         how = "; then ".join(dict.fromkeys(part.how for part in found))
         whole = Resolved(how, [], warnings, terms=next((part.terms for part in found if part.terms), None))
         if whole.terms and whole.terms.shadow and not found[0].is_route:  # that is for those who ask for the route
@@ -138,6 +142,11 @@ class Names:
         whole.targets = _unique(targets)
         whole.repeats = len(whole.targets) < len(targets)
         return whole
+
+    def reachable(self, route: str, *, today: date, caller: Caller) -> list[Target]:
+        """List what a caller may reach by the name of a route; nothing where the route is not for them."""
+        tree, dropped = self._route(route, today).groups[0], Resolved("", [])
+        return _unique((_open_to(caller, tree, route, dropped) if caller.models else tree).targets())
 
     def _check_names(self, routing: Routing, groups: list[Branch], caller: Caller) -> None:
         """Refuse to choose by a provider that is not there. Raises RequestError."""
@@ -171,7 +180,7 @@ class Names:
         provider, slash, rest = name.partition("/")
         if slash and rest in self.catalogue.get(provider, ()):
             return self._found(Target(provider, rest), f"pinned to the provider {provider!r}", today, pinned=True)
-        owner = self._owner(name)
+        owner = self.owner(name)
         if owner:
             return self._found(Target(owner, name), f"in the catalogue of {owner!r}", today)
         suffix = name[-SUFFIX:]
@@ -190,7 +199,7 @@ class Names:
         """Look names up again: the catalogue has changed."""
         self._known_names, self._known_ways, self._known_routes = {}, {}, {}
 
-    def _owner(self, name: str) -> str:
+    def owner(self, name: str) -> str:
         """Find who has a model; who described it goes before who merely lists it."""
         owners = [owner for owner, models in self.catalogue.items() if name in models]
         return next((owner for owner in owners if self.catalogue[owner][name].is_described), (*owners, "")[0])

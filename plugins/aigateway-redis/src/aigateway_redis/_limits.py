@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,8 +17,10 @@ import anyio
 from aigateway.guards import Meter
 from aigateway.state import Rule, Taken
 
+from ._elsewhere import from_elsewhere
 from ._leases import WINDOW, Lease, Leases, microseconds, step_of
 from ._limit_scripts import TAKE
+from ._link import hang_up
 from ._place import Place
 
 __all__ = ["RedisLimits"]
@@ -100,7 +101,7 @@ class RedisLimits:
                 self._own.correct(identity, -amount, rule, own, now)
                 return lease.told(amount, False, now)
             ready = anyio.Event()
-            ask = Ask(identity, lease, amount, _from_elsewhere(ready.set))
+            ask = Ask(identity, lease, amount, from_elsewhere(ready.set))
             self._asks.append(ask)
         self._wake()
         taken = await self._answer(ask, ready)
@@ -181,11 +182,7 @@ class RedisLimits:
         finally:
             self._linked = False
             self._give_up()
-            writer = getattr(connection, "_writer", None)
-            if writer is not None:
-                writer.transport.abort()
-            with suppress(Exception):
-                await connection.disconnect(nowait=True)
+            await hang_up(connection)
 
     async def _round(self, connection: Any) -> None:
         """Say everything there is to say."""
@@ -234,7 +231,7 @@ class RedisLimits:
         return self._words(identity, lease.rule, ahead, 0, 0, 0, 0, *(ask.amount for ask in group if ask.amount))
 
     def _words(self, identity: str, rule: Rule, *rest: int) -> tuple[Any, ...]:
-        key = self._place.limit(f"{rule.limit}/{rule.burst}/{identity}".encode("utf-8", "surrogatepass"))
+        key = self._place.limit(identity.encode("utf-8", "surrogatepass"))
         head = microseconds(step_of(rule)), rule.burst, rule.limit, microseconds(WINDOW)
         return ("EVAL", TAKE, 1, key, *head, *rest)
 
@@ -266,20 +263,6 @@ class RedisLimits:
         """Send everybody away who still waits."""
         while self._asks:
             self._settle(self._asks.popleft())
-
-
-def _from_elsewhere(function: Callable[[], object]) -> Callable[[], object]:
-    """Give what calls a function of the running event loop from another thread, and never waits for it."""
-    try:
-        call = asyncio.get_running_loop().call_soon_threadsafe
-    except RuntimeError:
-        call = sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon
-
-    def tell() -> None:
-        with suppress(Exception):  # that loop has ended
-            call(function)
-
-    return tell
 
 
 def _numbers(answer: object, asked: int) -> list[int]:
