@@ -214,7 +214,7 @@ class Names:
 
     def _is_known(self, name: str) -> bool:
         provider, _, rest = name.partition("/")
-        return name in self.routes or rest in self.catalogue.get(provider, ()) or bool(self._owner(name))
+        return name in self.routes or rest in self.catalogue.get(provider, ()) or bool(self.owner(name))
 
     def _route(self, name: str, today: date) -> Resolved:
         known = self._known_routes.get(name)
