@@ -155,6 +155,18 @@ async def test_a_stream_must_be_entered() -> None:
             pass
 
 
+async def test_a_stream_is_entered_once() -> None:
+    """A second time would be a second call upstream that nobody meant."""
+    parts = Parts(a=lambda _: "x")
+    chunks = gateway(parts).stream("smart", "hi")
+    async with chunks:
+        with pytest.raises(RuntimeError, match="entered once"):
+            await chunks.__aenter__()
+        assert ["x"] == [chunk.text async for chunk in chunks if chunk.text]
+
+    assert ["a/a-1"] == parts.calls
+
+
 async def test_leaving_a_stream_early_is_clean() -> None:
     """`break` is a cancelled answer, on both event loops, without a complaint."""
     diary: list[str] = []
