@@ -11,6 +11,7 @@ import anyio
 
 from ..errors import GatewayError
 from ..exchange import Exchange
+from ..guards import settled
 from ..types import ChatRequest, Chunk
 from ._incoming import ClientGone, Incoming
 from ._running import ShuttingDown
@@ -69,6 +70,7 @@ class Answers(ABC):
             if asked.stream:
                 await self._stream(request, exchange, parsed)
             else:
+                settled(self.gateway.parts.guards, call, exchange.whole().usage)
                 await request.answer(self.whole(exchange), headers=self.headers(exchange, parsed))
         except anyio.get_cancelled_exc_class():
             if not isinstance(request.reason, ClientGone):
