@@ -144,3 +144,11 @@ def test_parts_of_workers_keep_the_limit_together(limit: int, burst: int, worker
 
     assert part.limit * workers <= limit
     assert part.burst * workers >= burst
+
+
+def test_one_worker_has_the_whole() -> None:
+    """There is nobody to divide with."""
+    rule = Rule(7, 3)
+
+    assert rule is share(rule, 1)
+    assert (3, 2) == (share(rule, 2).limit, share(rule, 2).burst)

@@ -347,3 +347,33 @@ async def test_what_another_guard_refuses_does_not_count() -> None:
     await guard.leave(call, Outcome("failed", error=Refusal("full", status=503)))
 
     assert [True] == await admitted(guard, a_call())
+
+
+async def test_a_right_estimate_changes_nothing() -> None:
+    """What was used is what was taken: nothing comes back, and nothing more goes."""
+    guard = limit(tokens_per_minute=1000, tokens=100)
+    call = a_call()
+    await guard.enter(call)
+    left = guard.limits(call.caller, "")["x-ratelimit-remaining-tokens"]
+    await guard.leave(call, Outcome("complete", Usage(60, 40, source="reported")))
+
+    assert left == guard.limits(call.caller, "")["x-ratelimit-remaining-tokens"]
+
+
+async def test_users_where_the_anthropic_dialect_has_them() -> None:
+    """`metadata.user_id` names a user as `user` does; metadata without one names nobody."""
+    guard = limit(per="user", requests_per_minute=10, burst=1)
+    calls = [a_call(metadata={"user_id": name}) for name in ("a", "a", "b")]
+    plain = [a_call(metadata={"team": "x"}), a_call()]
+
+    assert [True, False, True] == await admitted(guard, *calls)
+    assert [True, False] == await admitted(guard, *plain)
+
+
+async def test_no_limit_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Workers have nothing to divide where nothing is limited."""
+    with caplog.at_level(logging.WARNING, "aigateway"):
+        guard = limit(requests_per_minute=0, workers=8)
+
+    assert [True] * 50 == await admitted(guard, *(a_call() for _ in range(50)))
+    assert "" == caplog.text

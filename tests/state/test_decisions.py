@@ -346,3 +346,15 @@ def test_workers_that_are_killed_tear_no_line_of_another(tmp_path: Path) -> None
 
     assert len(lines) - len(ids(path)) <= len(workers)
     assert "last" == ids(path)[-1]
+
+
+def test_a_journal_nobody_wrote_to_is_closed(tmp_path: Path) -> None:
+    """Without a thread to wait for, and without a file; what comes afterwards is written, by a thread that waits."""
+    journal = Journal(tmp_path / "d.jsonl", 1_000_000)
+    journal.close()
+    assert not journal._wake.is_set()  # else the next thread would never rest
+    assert not (tmp_path / "d.jsonl").exists()
+    journal.add(trace("a"))
+    journal.close()
+
+    assert ["a"] == read(tmp_path / "d.jsonl")

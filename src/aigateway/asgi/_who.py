@@ -198,26 +198,32 @@ class RemoteTokens(Tokens):
 def _tokens(table: TokenSettings, settings: Settings, clock: Clock, fetch: Fetch) -> Tokens:
     claims = Claims(tuple(table.algorithms), table.audience, table.issuer, table.leeway, frozenset[str](table.scopes))
     try:
-        if table.jwks is None:
-            secret = table.secret and root(table.secret, _named(table.secret, "callers.jwt.secret"))
-            return Tokens(claims, secret=secret)
-        if table.secret is not None:
-            raise ConfigurationError("callers.jwt takes a secret or a jwks, not both.")
-        if table.audience is None:
-            raise ConfigurationError(
-                "callers.jwt.jwks needs an audience: the same keys sign the tokens of other applications."
-            )
-        kind, _, path = table.jwks.partition(":")
-        if kind == "https":
-            return RemoteTokens(claims, table.jwks, clock, fetch)
-        if kind != "file":
-            raise ConfigurationError('callers.jwt.jwks must be "https://..." or "file:PATH".')
-        text = place(Path(path), settings.context.base).read_bytes()
-        return Tokens(claims, keys=parse_jwks(text))
-    except OSError as error:
-        raise ConfigurationError(f"callers.jwt.jwks cannot be read: {error.strerror}.") from None
+        if table.jwks is not None:
+            return _keyed(claims, table, settings, clock, fetch)
+        secret = table.secret and root(table.secret, _named(table.secret, "callers.jwt.secret"))
+        return Tokens(claims, secret=secret)
     except ConfigurationError as error:
         raise ConfigurationError(f"{settings.locate('callers', 'jwt')}: {error.message}") from None
+
+
+def _keyed(claims: Claims, table: TokenSettings, settings: Settings, clock: Clock, fetch: Fetch) -> Tokens:
+    """Check tokens against public keys, in a file or at a URL."""
+    if table.secret is not None:
+        raise ConfigurationError("callers.jwt takes a secret or a jwks, not both.")
+    if table.audience is None:
+        raise ConfigurationError(
+            "callers.jwt.jwks needs an audience: the same keys sign the tokens of other applications."
+        )
+    kind, _, path = str(table.jwks).partition(":")
+    if kind == "https":
+        return RemoteTokens(claims, str(table.jwks), clock, fetch)
+    if kind != "file":
+        raise ConfigurationError('callers.jwt.jwks must be "https://..." or "file:PATH".')
+    try:
+        text = place(Path(path), settings.context.base).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"callers.jwt.jwks cannot be read: {error.strerror}.") from None
+    return Tokens(claims, keys=parse_jwks(text))
 
 
 def _root(secret: Secret, name: str, settings: Settings) -> Secret:

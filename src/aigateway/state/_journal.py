@@ -60,7 +60,7 @@ class Journal:
         if self._thread is not None:
             self._thread.join(CLOSING)
             self._thread = None
-            self._wake.clear()
+        self._wake.clear()
 
     def _run(self) -> None:
         while not self._closing:
