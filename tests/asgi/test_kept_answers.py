@@ -134,6 +134,19 @@ def test_the_same_question(world: Make) -> None:
         assert 2 == it.provider.asked
 
 
+def test_headers_of_a_dialect_are_part_of_the_question(world: Make) -> None:
+    """Who asks in Anthropic's dialect for another beta is not answered with what was kept; a hit costs nothing."""
+    body = {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    with world({"use": "cache"}) as it:
+        replies = [
+            it.client.post("/v1/messages", json=body, headers={**A, "anthropic-beta": beta})
+            for beta in ("one", "two", "one")
+        ]
+
+    assert ["answer 1", "answer 2", "answer 1"] == [reply.json()["content"][0]["text"] for reply in replies]
+    assert [None, None, "0"] == [reply.headers.get("x-aigateway-cost") for reply in replies]
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aigateway import Gateway, RequestError
-from aigateway.errors import UnknownModel
+from aigateway.errors import ConfigurationError, UnknownModel
 from aigateway.types import ChatRequest, MaxPrice, Outcome, Routing, Trace, Usage
 
 from .known import model, over
@@ -65,11 +65,13 @@ def test_throughput_is_tokens_a_second() -> None:
 
 
 def test_suffixes_are_for_names_nothing_knows() -> None:
-    """Routes, ids and pins that end so mean themselves; any other name is taken without it."""
+    """Ids and pins that end so mean themselves; any other name is taken without it. A route cannot end so."""
     models = [model("a/x"), model("a/y:floor"), model("b/y")]
-    made, _ = over(*models, routes={"s": {"targets": ["a/x"]}, "s:nitro": {"targets": ["b/y"]}})
+    made, _ = over(*models, routes={"s": {"targets": ["a/x"]}})
+    with pytest.raises(ConfigurationError, match="ends in ':nitro'"):
+        over(*models, routes={"s": {"targets": ["a/x"]}, "s:nitro": {"targets": ["b/y"]}})
 
-    assert ["b/y"] == plan(made, "s:nitro")
+    assert ["a/x"] == plan(made, "s:nitro")
     assert ["a/x"] == plan(made, "s:floor")
     assert ["a/y:floor"] == plan(made, "y:floor")
     assert ["a/y:floor"] == plan(made, "a/y:floor")
