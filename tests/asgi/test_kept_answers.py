@@ -163,6 +163,17 @@ def test_what_is_not_kept(world: Make) -> None:
         assert kept != anew == it.said("b")
 
 
+def test_streams_that_are_not_kept(world: Make) -> None:
+    """One that was cut, or is longer than may be kept, is asked anew; a whole one is not."""
+    with world({"use": "cache", "entry_bytes": 600}) as it:
+        it.provider.finish = "length"
+        assert it.said("a", stream=True) != it.said("a", stream=True)
+        it.provider.finish = "stop"
+        assert it.said("b", stream=True) == it.said("b", stream=True)
+    with world({"use": "cache", "entry_bytes": 5}) as it:
+        assert it.said("c", stream=True) != it.said("c", stream=True)
+
+
 def test_for_a_while(world: Make) -> None:
     """What is older than it may be is asked anew."""
     with world({"use": "cache", "seconds": 0}) as it:

@@ -62,6 +62,20 @@ def test_limits_are_told_with_every_answer(serve: Serve) -> None:
     assert "5000" == other.headers["x-ratelimit-limit-requests"]
 
 
+def test_a_whole_answer_tells_what_it_left_of_tokens(serve: Serve) -> None:
+    """What it used, not what was feared: the first of all does not say that nothing is left."""
+    with serve(callers=KEYS, guards=[{"use": "rate_limit", "tokens_per_minute": 10_000}]) as client:
+        first = ask(client, max_tokens=3000)
+        used = first.json()["usage"]["total_tokens"]
+        stream = ask(client, max_tokens=500, stream=True)
+
+    assert ("10000", str(1000 - used)) == tuple(
+        first.headers[f"x-ratelimit-{what}-tokens"] for what in ("limit", "remaining")
+    )
+    assert first.headers["x-ratelimit-reset-tokens"].endswith("ms")
+    assert 0 < int(stream.headers["x-ratelimit-remaining-tokens"]) < 1000
+
+
 def test_health_tells_limits_to_who_sends_a_key(serve: Serve) -> None:
     """Without counting; a wrong key or none hears nothing of limits, and is answered all the same."""
     with serve(callers=KEYS, guards=[TEN]) as client:
