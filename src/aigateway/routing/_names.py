@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from difflib import get_close_matches
@@ -23,7 +23,6 @@ PATTERNS = (
 )
 # What may follow a name that is not known with it, and the order it asks for.
 SUFFIXES = {":floor": "price", ":nitro": "throughput"}
-SUFFIX = 6  # characters of each
 SORTED = {"price": "the cheapest first", "throughput": "the most tokens a second first"}
 PLAIN = Terms()
 # It is leave to go on, no condition: a request that can be answered is answered.
@@ -36,8 +35,8 @@ LONGEST_REMEMBERED = 128
 REMEMBERED_WAYS, LONGEST_WAY = 256, 1024
 # Names a misspelt one is compared with: vendors list thousands, and every call would wait.
 COMPARED = 2000
-# A longer name is nobody's.
-LONGEST_KNOWN = 512
+# A request names no longer one (types/request); what follows a name is taken off by recursion.
+LONGEST = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +183,8 @@ class Names:
         owner = self.owner(name)
         if owner:
             return self._found(Target(owner, name), f"in the catalogue of {owner!r}", today)
-        suffix = name[-SUFFIX:]
-        if suffix in SUFFIXES and len(name) > len(suffix):
+        suffix = name[-6:]
+        if suffix in SUFFIXES and len(suffix) < len(name) <= LONGEST:
             return self._sorted(name, suffix, today, caller)
         if slash and provider in self.catalogue:
             return self._found(Target(provider, rest), f"pinned to the provider {provider!r}", today, pinned=True)
@@ -207,15 +206,11 @@ class Names:
 
     def _sorted(self, name: str, suffix: str, today: date, caller: Caller) -> Resolved:
         """Take a name without its suffix, which says what goes before every policy."""
-        stem, sort = _stem(name, self._is_known), SUFFIXES[suffix]
+        stem, sort = name.removesuffix(suffix), SUFFIXES[suffix]
         found = self._one(stem, today, caller)
         groups = [Branch(branch.route, branch.members, sort=sort) for branch in found.groups]
         how = f"{found.how}, {SORTED[sort]}"
         return replace(found, how=how, groups=groups, stands_for=found.stands_for or stem)
-
-    def _is_known(self, name: str) -> bool:
-        provider, _, rest = name.partition("/")
-        return name in self.routes or rest in self.catalogue.get(provider, ()) or bool(self.owner(name))
 
     def _route(self, name: str, today: date) -> Resolved:
         known = self._known_routes.get(name)
@@ -333,14 +328,11 @@ def _ending(target: Target, info: ModelInfo | None, today: date) -> list[str]:
     return [f"{target} {'was to' if info.shutdown <= today else 'will'} be switched off on {info.shutdown}"]
 
 
-def _stem(name: str, is_known: Callable[[str], bool] = lambda stem: False) -> str:
-    """Take off a name what may follow it, as far as one that is known: callers write it, and often as they like."""
-    end = len(name)
-    while end > SUFFIX and name[end - SUFFIX : end] in SUFFIXES:
-        end -= SUFFIX
-        if end <= LONGEST_KNOWN and is_known(name[:end]):
-            break
-    return name[:end]
+def _stem(name: str) -> str:
+    """Take off a name what may follow it."""
+    while name[-6:] in SUFFIXES and len(name) > 6:
+        name = name[:-6]
+    return name
 
 
 def _first_of_each(groups: list[Branch]) -> list[Branch]:
