@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from aigateway import Caller, ConfigurationError, RequestError
 from aigateway import Gateway as AsyncGateway
-from aigateway import RequestError
 from aigateway.blocking import Gateway
 
 SETTINGS = {"providers": {"echo": {}}, "routes": {"smart": {"targets": ["echo/echo"]}}}
@@ -57,3 +57,17 @@ def test_other_operations_without_await() -> None:
         for ask in (lambda: gateway.embed("echo/echo", "a"), lambda: gateway.image("echo/echo", "a")):
             with pytest.raises(RequestError, match="has no"):
                 ask()
+
+
+def test_what_can_be_asked_for_is_listed() -> None:
+    """The same list as without waiting, and nothing is opened for it."""
+    gateway = Gateway.from_config(SETTINGS)
+
+    assert ["smart", "echo"] == [card["id"] for card in gateway.models()]
+    assert [] == [card["id"] for card in gateway.models(Caller("a", models=("nothing",)))]
+
+
+def test_without_a_provider_it_says_what_to_do() -> None:
+    """At once, as `aigateway.Gateway` does, and not when the first model is asked for."""
+    with pytest.raises(ConfigurationError, match=r"lists no provider.*aigateway demo"):
+        Gateway.from_config({})

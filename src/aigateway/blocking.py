@@ -15,7 +15,7 @@ from .asking import Asked, Messages
 from .gateway import Chunks as AsyncChunks
 from .gateway import Gateway as AsyncGateway
 from .operations import EmbedReply, ImageReply
-from .types import Chunk, Decision, NativeReply, Outcome, Reply, Usage
+from .types import IN_PROCESS, Caller, Chunk, Decision, ModelCard, NativeReply, Outcome, Reply, Usage
 
 if TYPE_CHECKING:
     from .config import Settings
@@ -44,7 +44,7 @@ class Gateway:
         """Build one from a file, a mapping, or whatever `config.load` discovers."""
         from .config import load
 
-        return cls(load(source), **options)
+        return cls(load(source).with_providers(), **options)
 
     def __enter__(self) -> Self:
         self._closed = False
@@ -79,6 +79,10 @@ class Gateway:
     def ranking(self) -> list[dict[str, Any]]:
         """Rank models by measured use."""
         return self._gateway.ranking()
+
+    def models(self, caller: Caller = IN_PROCESS) -> list[ModelCard]:
+        """List what may be asked for, as `aigateway.Gateway.models` does."""
+        return self._gateway.models(caller)
 
     def explain(self, model: str, asked: Asked = "", **options: Any) -> Decision:
         """Tell where a request would go this moment, as `aigateway.Gateway.explain` does."""

@@ -24,7 +24,7 @@ from .exchange import IO, Chunks, Exchange, answered, fetch, open_exchange, prob
 from .guards import GuardStack, close_all
 from .keys import Wanted
 from .parts import Parts, build
-from .plan import Plan
+from .plan import Plan, model_cards
 from .plugins import Registry
 from .renewal import Before, Lasting
 from .routing import Attempt, Attempts
@@ -41,10 +41,9 @@ from .types import (
     Clock,
     Decision,
     Ended,
+    ModelCard,
     Outcome,
-    Retries,
     Target,
-    Terms,
     Timeouts,
     Trace,
     messages_from,
@@ -103,8 +102,7 @@ class Gateway(Asking):
         self.parts: Parts = build(settings, self.registry, lasting, Before.of(before))
         lasting.open[self] = self.parts
         self._timeouts = settings.timeouts.over(Timeouts())
-        terms = Terms(settings.retries.over(Retries()))
-        self.plan = Plan(self.parts, self.memory, self.clock, terms, random=lasting.random)
+        self.plan = Plan(self.parts, self.memory, self.clock, random=lasting.random)
         self._shadows = Shadows(self.plan, self._across_targets, lasting.random, self.decisions.add)
         self._client = client
         self._transport = transport
@@ -222,6 +220,10 @@ class Gateway(Asking):
         self.parts.names.forget()
         return rows
 
+    def models(self, caller: Caller = IN_PROCESS) -> list[ModelCard]:
+        """List what a caller may ask for, routes first, as GET /v1/models does; what nobody knows is left out."""
+        return list(model_cards(self.parts, caller, self.clock.wall()))
+
     def ranking(self, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
         """Rank the models a caller may ask for, by measured use; what was not measured is None."""
         return ranking_rows(self.parts.catalogue, caller, self.memory.use(), self.clock.wall())
@@ -244,6 +246,7 @@ class Gateway(Asking):
         guards = GuardStack(self.parts.guards)
         try:
             candidates = self.plan.candidates(call)
+            shadow = call.terms.shadow  # of the route that was named, whoever answers
             if call.terms.total is not None:
                 call.deadline = min(call.deadline, call.started + call.terms.total)
             call.first = candidates[0].target if candidates else None
@@ -258,8 +261,8 @@ class Gateway(Asking):
         if call.terms.recovery == "continue":
             exchange.go_on = self._go_on
         exchange.on_close(lambda outcome: self._leave(guards, call, outcome))
-        if call.terms.shadow is not None:
-            self._shadows.cast(call, io)
+        if shadow is not None:
+            self._shadows.cast(call, shadow, io)
         return exchange
 
     async def _across_targets(self, call: Call, candidates: Sequence[Candidate], io: IO) -> Exchange:
@@ -327,10 +330,13 @@ class Gateway(Asking):
             return None
         call, io = broken.call, self._opened()
         rest = replace(call, partial=text, trace=Trace())
-        rest.request = replace(call.request, operation="chat", native=None)  # what has been told so far came as chat
+        rest.request = replace(
+            call.request, operation="chat", native=None, headers={}
+        )  # what has been told so far came as chat
         try:
             able = [found for found in self.plan.dry(rest) if self._can_continue(found.target, call, text)]
             able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first
+            able = [found._replace(target=replace(found.target, terms=None)) for found in able]  # on those of `rest`
             rest.trace, rest.terms = call.trace, replace(call.terms, recovery="terminate", hedge=None)
             return await self._across_targets(rest, able, io) if able else None
         except GatewayError:

@@ -90,6 +90,16 @@ def test_without_the_scripts(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> N
     assert "pip install" in page.text
 
 
+def test_with_half_of_the_scripts(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A distribution that holds something else shows no broken page: it is said in the log, and nothing is served."""
+    monkeypatch.setattr(_pages, "CARRIER", "pytest")
+    with serve() as client:
+        page, asset = client.get("/redoc"), client.get("/docs/assets/swagger-ui.css")
+
+    assert (200, 404) == (page.status_code, asset.status_code)
+    assert "pip install" in page.text
+
+
 def test_operators_read_them_unless_debug(serve: Serve) -> None:
     """With client keys the pages are the operators'; with `server.debug` everybody's."""
     paths = ("/docs", "/redoc", "/openapi.json", "/docs/assets/swagger-ui.css")
@@ -115,3 +125,16 @@ def test_health_in_detail(serve: Serve) -> None:
     assert (False, "connect") == (found["providers"]["away"]["reachable"], found["providers"]["away"]["why"])
     assert {} == found["plugin_faults"]
     assert found["providers"] == again["providers"]
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
+def test_who_may_not_read_them_is_told_who_may(serve: Serve, path: str) -> None:
+    """A person at a browser sends no key: the refusal names the setting that shows the pages to everybody."""
+    keys = {"keys": [*ADMIN["keys"], static()]}
+    with serve(callers=keys) as client:
+        refusals = [client.get(path), client.get(path, headers={"x-api-key": static()["secret"]})]
+
+    assert [401, 403] == [reply.status_code for reply in refusals]
+    for reply in refusals:
+        message = reply.json()["error"]["message"]
+        assert all(part in message for part in ("'admin'", "debug = true", "[server]"))

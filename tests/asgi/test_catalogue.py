@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from aigateway import Caller
+
 from .test_client_keys import World, static
 
 CALLER, NARROW = "static-key-0123456789", "narrow-key-0123456789"
@@ -29,10 +31,15 @@ def rows(answer: Any) -> list[dict[str, Any]]:
     return [row for row in found if row.get("owned_by") != "aigateway"]
 
 
+def qualified(card: dict[str, Any]) -> str:
+    """Give provider and model; the id alone leads to another provider where it holds both."""
+    return f"{card['provider']}/{card['id'].removeprefix(card['provider'] + '/')}"
+
+
 def names(world: World, page: str, key: str = "") -> list[str]:
     headers = (("authorization", f"Bearer {key}"),) if key else ()
     found = rows(world.ask(*headers, path=page, method="GET"))
-    return [f"{row['provider']}/{row['id']}" if "provider" in row else row["id"] for row in found]
+    return [qualified(row) if "provider" in row else row["id"] for row in found]
 
 
 def test_models_say_what_is_known(world: World) -> None:
@@ -49,17 +56,39 @@ def test_models_say_what_is_known(world: World) -> None:
     assert not {"context_length", "listed"} & set(second)
 
 
+def test_programs_see_what_the_page_shows(world: World) -> None:
+    """`gateway.models()` is the page's list: for nobody in particular, and for a caller."""
+
+    def shown(key: str) -> Any:
+        return json.loads(world.with_key(key, path="/v1/models", method="GET").text)["data"]
+
+    assert shown(CALLER) == world.gateway.models()
+    assert shown(NARROW) == world.gateway.models(Caller("narrow", models=("b/*",)))
+    assert 0 < len(shown(NARROW)) < len(shown(CALLER))
+
+
+def test_a_route_is_listed_by_the_routes_inside_of_it() -> None:
+    """Who may ask for the inner route may ask for the outer one, and reaches there what the inner one gives."""
+    routes = {
+        "inner": {"targets": ["a/echo"]},
+        "outer": {"targets": ["b/echo", "inner"]},
+        "other": {"targets": ["b/x"]},
+    }
+    gateway = World(KEYS, routes=routes, default_model="outer").gateway
+    caller = Caller("inner only", models=("inner",))
+    listed = {card["id"]: card["targets"] for card in gateway.models(caller)}
+
+    assert {"inner": ["a/echo"], "outer": ["a/echo"]} == listed
+    assert ("a/echo",) == gateway.explain("outer", "hi", caller=caller).candidates
+
+
 def test_listed_models_are_marked() -> None:
     """Once a vendor was asked, each of its models says whether it is listed."""
     world = World(KEYS)
     world.gateway.parts.listings.take("b", ["other"])
-    cards = {
-        (card["provider"], card["id"]): card for card in rows(world.with_key(CALLER, path="/models", method="GET"))
-    }
+    cards = rows(world.with_key(CALLER, path="/models", method="GET"))
 
-    assert {"a/echo": None, "b/echo": False, "b/other": True} == {
-        f"{provider}/{name}": card.get("listed") for (provider, name), card in cards.items()
-    }
+    assert [("echo", None), ("b/echo", False), ("other", True)] == [(card["id"], card.get("listed")) for card in cards]
 
 
 def test_providers_and_ranking_follow_use() -> None:

@@ -90,6 +90,44 @@ def test_headers_on_answers_streams_and_errors(serve: Serve, stream: bool) -> No
     assert failed.headers["x-request-id"]
 
 
+CLIENTS: dict[str, Any] = {
+    "keys": [
+        {"name": "boss", "secret": "boss-key-0123456789", "allow_literal": True, "scopes": ["admin"]},
+        {"name": "editor", "secret": "editor-old-0123456", "allow_literal": True, "expires": "2020-01-01"},
+        {"name": "editor", "secret": "editor-key-01234567", "allow_literal": True, "models": ["echo/*", "only-echo"]},
+        {"name": "gone", "secret": "gone-key-012345678", "allow_literal": True, "expires": "2020-01-01"},
+    ],
+    "weekly": {"root": "0123456789abcdefghijklmnopqrstuv", "allow_literal": True, "clients": ["phone"]},
+}
+
+
+def test_a_dry_run_for_a_caller(serve: Serve) -> None:
+    """With the allow-list of the valid key of that name, and what it would be refused; any sort of key has a name."""
+    routes = {**DOWN["routes"], "closed": {"targets": ["dead/m"]}}
+    only = {"targets": [{"to": "dead/m", "when": {"caller": "phone"}}, "echo/echo"]}
+    tables = {**DOWN, "callers": CLIENTS, "routes": {**routes, "mine": only}}
+    with serve(**tables) as client:
+        client.headers["authorization"] = "Bearer boss-key-0123456789"
+
+        def ask(model: str, caller: str) -> Any:
+            return client.get("/admin/explain", params={"model": model, "caller": caller})
+
+        boss, editor = ask("smart", "boss").json()["decision"], ask("smart", "editor").json()["decision"]
+        sent = client.post("/admin/explain?caller=editor", json=CHAT).json()["decision"]
+        closed, unknown, gone = ask("closed", "editor"), ask("smart", "editr"), ask("smart", "gone")
+        weekly, other = ask("mine", "phone").json()["decision"], ask("mine", "boss").json()["decision"]
+
+    assert (["dead/m", "echo/echo"], "boss") == (boss["candidates"], boss["caller"])
+    assert (["echo/echo"], "editor") == (editor["candidates"], editor["caller"])
+    assert [("dead/m", "not_allowed")] == [(drop["target"], drop["code"]) for drop in editor["dropped"]]
+    assert editor["candidates"] == sent["candidates"]
+    assert (400, "not_allowed") == (closed.status_code, closed.json()["error"]["code"])
+    assert "'editor' would be refused (403): this key may not use 'closed'" in closed.json()["error"]["message"]
+    assert [404, 404] == [unknown.status_code, gone.status_code]
+    assert "no valid client key of 'editr'. Did you mean 'editor'?" in unknown.json()["error"]["message"]
+    assert (["dead/m", "echo/echo"], ["echo/echo"]) == (weekly["candidates"], other["candidates"])
+
+
 def test_a_dry_run(serve: Serve) -> None:
     """Of a name, or of a whole request: on what this process knows now, and nobody is asked."""
     with serve(**DOWN) as client:

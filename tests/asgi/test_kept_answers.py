@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from aigateway.callers import WeeklyKeys
 from aigateway.plugins import ProviderRecord, Registry, hookimpl
 from aigateway.providers import Options
+from aigateway.secrets import Secret
 from aigateway.types import ChatRequest, ModelInfo, Reply, Target, Usage
 
-from .test_client_keys import Serve, static
+from .test_client_keys import ROOT, TOKENS, Serve, root, static, store, token
 
 KEYS = {"keys": [static("a", "key-of-a-0123456789"), static("b", "key-of-b-0123456789")]}
 A, B = {"authorization": "Bearer key-of-a-0123456789"}, {"authorization": "Bearer key-of-b-0123456789"}
@@ -130,23 +134,17 @@ def test_the_same_question(world: Make) -> None:
         assert 2 == it.provider.asked
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"temperature": 0.5},
-        {"tools": [{"type": "function", "function": {"name": "f"}}]},
-        {"messages": [{"role": "system", "content": "x"}, {"role": "user", "content": "hi"}]},
-        {"model": "counting/m"},
-        {"routing": {"fallback": False}},
-        {"extra": {"counting": {"a": 1}}},
-        {"who": B},
-    ],
-    ids=lambda other: next(iter(other)),
-)
-def test_another_question(world: Make, other: dict[str, Any]) -> None:
-    """Whatever differs in the request, or who asks, is another question: nobody gets another's answer."""
+def test_headers_of_a_dialect_are_part_of_the_question(world: Make) -> None:
+    """Who asks in Anthropic's dialect for another beta is not answered with what was kept; a hit costs nothing."""
+    body = {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
     with world({"use": "cache"}) as it:
-        assert ("answer 1", "answer 2") == (it.said(), it.said(**other))
+        replies = [
+            it.client.post("/v1/messages", json=body, headers={**A, "anthropic-beta": beta})
+            for beta in ("one", "two", "one")
+        ]
+
+    assert ["answer 1", "answer 2", "answer 1"] == [reply.json()["content"][0]["text"] for reply in replies]
+    assert [None, None, "0"] == [reply.headers.get("x-aigateway-cost") for reply in replies]
 
 
 def test_what_is_not_kept(world: Make) -> None:
@@ -163,6 +161,17 @@ def test_what_is_not_kept(world: Make) -> None:
         assert it.said("a", **nothing) != it.said("a", **nothing)
         kept, anew = it.said("b"), it.said("b", headers={"cache-control": "no-cache"})
         assert kept != anew == it.said("b")
+
+
+def test_streams_that_are_not_kept(world: Make) -> None:
+    """One that was cut, or is longer than may be kept, is asked anew; a whole one is not."""
+    with world({"use": "cache", "entry_bytes": 600}) as it:
+        it.provider.finish = "length"
+        assert it.said("a", stream=True) != it.said("a", stream=True)
+        it.provider.finish = "stop"
+        assert it.said("b", stream=True) == it.said("b", stream=True)
+    with world({"use": "cache", "entry_bytes": 5}) as it:
+        assert it.said("c", stream=True) != it.said("c", stream=True)
 
 
 def test_for_a_while(world: Make) -> None:
@@ -203,6 +212,36 @@ def test_the_same_key(world: Make) -> None:
         assert (None, "true") == tuple(reply.headers.get("idempotent-replayed") for reply in (first, again))
         assert "answer 2" == it.said()
         assert "answer 3" == it.said(who=B, **ONCE)
+
+
+def test_one_name_of_every_sort_of_key(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys of four sorts that have one name are four callers: none hears another's answer, nor uses up its limit."""
+    table, kept = store(tmp_path, monkeypatch)
+    tokens = {"secret": TOKENS, "allow_literal": True}
+    weekly = {**root(ROOT), "clients": ["editor"], "grace": 600}
+    table |= {"keys": [static("editor")], "weekly": weekly, "jwt": tokens}
+    keys = [
+        "static-key-0123456789",
+        kept.new("editor", at=time.time()).reveal(),
+        WeeklyKeys(Secret(ROOT), ["editor"]).key("editor", time.time()).reveal(),
+        token(sub="editor", exp=time.time() + 600),
+    ]
+    limit = {"use": "rate_limit", "requests_per_minute": 10, "burst": 3}
+    for use in ("cache", "idempotency"):
+        with serve(callers=table, guards=[limit, {"use": use}]) as client:
+
+            def ask(key: str) -> tuple[str, str]:
+                headers = {"authorization": f"Bearer {key}", **ONCE["headers"]}
+                answer = client.post(
+                    "/v1/chat/completions", json={"messages": [{"role": "user", "content": "hi"}]}, headers=headers
+                )
+                return answer.json()["id"], answer.headers["x-ratelimit-remaining-requests"]
+
+            first, again = [ask(key) for key in keys], [ask(key) for key in keys]
+
+        assert [(name, "2") for name, _ in first] == first
+        assert [(name, "1") for name, _ in first] == again
+        assert 4 == len(set(first))
 
 
 def test_the_same_key_for_something_else(world: Make) -> None:

@@ -109,7 +109,7 @@ def test_a_key_is_known_after_a_restart(path: Path, encrypt: bool) -> None:
     store = opened(path, encrypt=encrypt)
     key = store.new("editor", at=NOW, scopes=["chat", "admin"], models=["gpt-*"], ends=NOW + 60)
 
-    caller = Caller("editor", frozenset({"chat", "admin"}), key.id, "editor", ("gpt-*",))
+    caller = Caller("editor", frozenset({"chat", "admin"}), key.id, "stored:editor", ("gpt-*",))
     assert caller == who(store, key)
     later = opened(path, encrypt=encrypt)
     assert caller == who(later, key)
@@ -204,7 +204,7 @@ def test_both_keys_work_elsewhere_until_the_grace_is_over(path: Path, others: Ex
     assert "expired or revoked" == elsewhere.who(new, NOW + 1000)  # what it allowed, it allows: to the same end
     caller = who(store, new)
     assert isinstance(caller, Caller)
-    assert (("gpt-*",), "a", new.id) == (caller.models, caller.tenant, caller.key)
+    assert (("gpt-*",), "stored:a", new.id) == (caller.models, caller.tenant, caller.key)
 
 
 def test_without_grace_the_old_key_is_dead_at_once(path: Path, others: ExitStack) -> None:

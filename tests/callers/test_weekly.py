@@ -159,7 +159,11 @@ def test_clients_do_not_share_keys() -> None:
     for name in names:
         grant = at_once(keys.find(keys.key(name, TURN).reveal(), TURN))
         assert grant is not None
-        assert (name, name, keys.key(name, TURN).id) == (grant.caller.name, grant.caller.tenant, grant.caller.key)
+        assert (name, f"weekly:{name}", keys.key(name, TURN).id) == (
+            grant.caller.name,
+            grant.caller.tenant,
+            grant.caller.key,
+        )
         assert {"chat"} == grant.caller.scopes
 
 

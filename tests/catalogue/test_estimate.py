@@ -49,6 +49,8 @@ def test_what_is_counted() -> None:
     assert (14, 0) == size_of(asks("", functions=[{"type": "f"}]))[:2]
     assert (12, 0) == size_of(asks("", response_format={"type": "f"}))[:2]
     assert (14, 0) == size_of({"messages": [{"role": "assistant", "tool_calls": [{"type": "f"}]}]})[:2]
+    assert (14, 0) == size_of({"input": [{"role": "assistant", "tool_calls": [{"type": "f"}]}]})[:2]
+    assert (4, 0) == size_of({"input": [{"content": [{"type": "text", "text": "four"}, 7, None]}, 7]})[:2]
     assert (10, 0, 0) == size_of({"prompt": "x" * 10})[:3]
     assert (30, 0, 0) == size_of({"input": ["x" * 10, "x" * 20]})[:3]
     assert (8, 0, 0) == size_of({"instructions": "four", "input": [{"role": "user", "content": "more"}]})[:3]

@@ -18,6 +18,7 @@ LATER = (datetime.now(UTC) + timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
 ENV = {"A": "gsk_canary_key_one", "B": "gsk_canary_key_two", "C": "canary-client-key-1", "MANY": "gsk_a,gsk_b"}
 GROQ = '[providers.groq]\nkeys = [{ secret = "env:A" }]\n'
 DEEPSEEK = '[providers.deepseek]\nkeys = [{ secret = "env:A" }]\n'
+OPENAI = '[providers.openai]\nkeys = [{ secret = "env:A" }]\n'
 LOCAL = '[providers.local]\ntype = "openai-compatible"\nbase_url = "http://127.0.0.1:1/v1"\n'
 ROUTE = '[routes.r]\ntargets = ["groq/openai/gpt-oss-120b"]\n'
 
@@ -89,7 +90,10 @@ FINDINGS = {
         GROQ + '[routes."groq/openai/gpt-oss-20b"]\ntargets = ["groq/openai/gpt-oss-120b"]\n',
         "that model of groq cannot be reached any more",
     ),
-    "no name": (GROQ + '[routes.""]\ntargets = ["groq/openai/gpt-oss-120b"]\n', 'routes."" can never be reached'),
+    "a vendor's word": (
+        OPENAI + '[routes.GPT]\ntargets = ["openai/gpt-5.4-mini"]\n',
+        "routes.GPT is a word that stands for openai: GPT-x, say, goes there and not to this route",
+    ),
     "continue": (
         GROQ + '[routes.r]\nrecovery = "continue"\ntargets = ["groq/openai/gpt-oss-120b"]\n',
         'recovery = "continue", but none of its targets can',

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from collections.abc import Callable
 from typing import Any
 from urllib.request import Request, urlopen
@@ -50,6 +52,8 @@ def test_ask_json(here: Run) -> None:
 def test_sandbox_in_one_process_and_ask_in_another(run: Run, start: Start, tmp_path: Any) -> None:
     """`sandbox --write-config` writes what `ask --config` needs, and a vendor killed in mid-run does not stop it."""
     file = tmp_path / "stand-ins.toml"
+    file.write_text("# The local stand-in vendors of `aigateway sandbox`, from before")
+    file.chmod(0o644)
     sandbox = start("sandbox", "--write-config", str(file))
     control = sandbox.wait_for(r" -X PUT (http://[^/]+)/faults[\s\S]*Wrote ")[1]
     first = run("ask", "--config", str(file), "smart", "hi")
@@ -65,6 +69,7 @@ def test_sandbox_in_one_process_and_ask_in_another(run: Run, start: Start, tmp_p
     assert "Hello from the OpenAI stand-in. You said: hi\n" == third.stdout
     assert [0, 0, 0, 0] == [first.returncode, second.returncode, third.returncode, checked.returncode]
     assert "sandbox-key" not in checked.stdout + checked.stderr + first.stderr + second.stderr
+    assert os.name != "posix" or 0o600 == stat.S_IMODE(file.stat().st_mode)
 
 
 def test_sandbox_starts_with_faults(start: Start, here: Run, tmp_path: Any) -> None:

@@ -28,6 +28,8 @@ url = "file:state.json"
 """
 REQUEST = {"messages": [{"role": "user", "content": "the words of the caller"}], "routing": {"ignore": ["one"]}}
 
+MESSAGES = {"messages": REQUEST["messages"]}
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
@@ -68,6 +70,26 @@ def test_where_a_request_would_go(invoke: Invoke, config: Path) -> None:
     assert json.loads(file.out)["candidates"] == json.loads(piped.out)["candidates"]
     assert "smart" == json.loads(file.out)["asked"]
     assert "the words of the caller" not in file.out
+
+
+def test_where_a_caller_would_be_sent(invoke: Invoke, config: Path) -> None:
+    """By the list of its key: one that is written down, or one that is kept in a file."""
+    (config / "aigateway.toml").write_text(
+        TWO + '[callers]\nstore = "file:keys.json"\nroots = ["env:ROOT"]\n[[callers.keys]]\nname = "editor"\n'
+        'secret = "editor-key-0123456"\nallow_literal = true\nmodels = ["echo/*"]\n'
+    )
+    env = {"ROOT": "0123456789abcdefghijklmnopqrstuv"}
+    made = invoke("callers", "new", "phone", "--model", "one/*", env=env)
+    editor = invoke("explain", "smart", "--caller", "editor", "--json", env=env)
+    phone = invoke("explain", "smart", "--caller", "phone", "--request", "-", env=env, stdin=json.dumps(MESSAGES))
+    nobody = invoke("explain", "smart", "--caller", "phon", env=env)
+    refused = invoke("explain", "echo/echo", "--caller", "phone", env=env)
+
+    assert 0 == made.code
+    assert ["echo/echo"] == json.loads(editor.out)["candidates"]
+    assert "one/m would be asked first." in phone.out
+    assert (2, "error: there is no valid client key of 'phon'. Did you mean 'phone'?\n") == (nobody.code, nobody.err)
+    assert (2, True) == (refused.code, "'phone' would be refused (403)" in refused.err)
 
 
 @pytest.mark.parametrize(
@@ -136,11 +158,16 @@ def test_a_running_server_is_asked(invoke: Invoke, server: tuple[str, list[Any]]
     told = invoke("explain", "a b/c", "--url", url, env=env)
     record = invoke("explain", "smart", "--url", url, "--request", "-", "--json", env=env, stdin=json.dumps(REQUEST))
     unknown = invoke("explain", "unknown", "--url", url, env=env)
+    invoke("explain", "smart", "--url", url, "--caller", "a&b c", env=env)
+    invoke("explain", "smart", "--url", url, "--caller", "x", "--request", "-", env=env, stdin=json.dumps(REQUEST))
 
     assert "It would go there.\n" == told.out
     assert {"version": 1, "asked": "smart"} == json.loads(record.out)
     assert ("GET", "/admin/explain?model=a%20b%2Fc", "Bearer admin-key-0123456789", b"") == asked[0]
     assert ("POST", "/admin/explain", {**REQUEST, "model": "smart"}) == (*asked[1][:2], json.loads(asked[1][3]))
+    assert ["/admin/explain?model=smart&caller=a%26b%20c", "/admin/explain?caller=x"] == [
+        path for _, path, *_ in asked[3:]
+    ]
     assert (1, True) == (unknown.code, "Did you mean 'smart'?" in unknown.err)
 
 

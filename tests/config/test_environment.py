@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aigateway import ConfigurationError, Gateway, Settings
-from aigateway.config import VENDORS, as_sandbox, load, read_dotenv, with_guards
+from aigateway.config import VENDORS, as_sandbox, load, read_dotenv, with_guards, with_workers
 from aigateway.config._load import environment_settings, find_file
 
 KEYS = {variable: f"key-of-{name}" for name, variable, _ in VENDORS}
@@ -201,12 +201,23 @@ def test_client_keys_from_the_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["callers = 3", "[callers]\nkeys = 3", "[callers]\nkeys = 'x'", "callers = ['x']", "server = 3"]
+    "text",
+    [
+        *("callers = 3", "[callers]\nkeys = 3", "[callers]\nkeys = 'x'", "callers = ['x']", "server = 3"),
+        *("state = 3", "guards = 3", "guards = 'x'"),
+    ],
 )
 def test_a_wrong_table_under_a_variable_is_still_told(text: str, tmp_path: Path) -> None:
     """The file's mistake is a sentence, also when a variable would be laid over it."""
     with pytest.raises(ConfigurationError, match=r"aigateway\.toml, line"):
-        over(text, tmp_path, AI_GATEWAY_GATEWAY_API_KEY="g", AI_GATEWAY_PORT="1")
+        over(
+            text,
+            tmp_path,
+            AI_GATEWAY_GATEWAY_API_KEY="g",
+            AI_GATEWAY_PORT="1",
+            AI_GATEWAY_RATE_LIMIT_BURST="1",
+            REDIS_URL="redis://127.0.0.1:1",
+        )
 
 
 def discovered(folder: Path, **environ: str) -> str:
@@ -281,3 +292,39 @@ def test_redis_is_used_where_its_plug_in_is(monkeypatch: pytest.MonkeyPatch) -> 
     assert "pass-word-1" not in repr(shared)
     assert "memory" == written.state.scheme == alone.state.scheme
     assert any("aigateway-redis is not installed" in warning for warning in alone.warnings)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["no vendor key was found in the environment", "DEEPSEEK_API_KEY", "try `aigateway demo`"]),
+        ("default_model = 'x'", ["aigateway.toml lists no provider", "[providers.deepseek]", "try `aigateway demo`"]),
+    ],
+)
+def test_no_provider_says_both_ways_on(text: str, words: list[str], tmp_path: Path) -> None:
+    """A file without providers is not told of variables that do not count beside it."""
+    settings = over(text, tmp_path) if text else alone(tmp_path)
+    with pytest.raises(ConfigurationError) as caught:
+        settings.with_providers()
+
+    assert [] == [word for word in words if word not in caught.value.message]
+    there = environment_settings({"GROQ_API_KEY": "k"})
+    assert there is there.with_providers()
+
+
+def test_roots_go_beside_client_keys(tmp_path: Path) -> None:
+    """Secrets with common names make weekly keys and tokens, and leave what our own variables say."""
+    settings = alone(tmp_path, ADMIN_SECRET="a" * 40, JWT_SECRET="j" * 40, AI_GATEWAY_GATEWAY_API_KEY="g")
+
+    assert ["g"] == [key.secret.reveal() for key in settings.callers.keys]
+    assert settings.callers.weekly is not None
+    assert settings.callers.jwt is not None
+    assert [] == settings.callers.roots
+
+
+def test_a_number_of_workers_is_laid_over(tmp_path: Path) -> None:
+    """None leaves what is configured."""
+    settings = over("[server]\nworkers = 3", tmp_path)
+
+    assert [3, 5] == [with_workers(settings, number).server.workers for number in (None, 5)]
+    assert 3 == settings.server.workers

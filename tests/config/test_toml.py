@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aigateway import ConfigurationError, Gateway, Settings
 from aigateway.asgi import Who
-from aigateway.config import Trees, load, parse
+from aigateway.config import Trees, load, parse, parse_toml
 from aigateway.types import Retries, Target, Timeouts
 
 WHOLE = """
@@ -251,9 +253,18 @@ def test_unknown_settings_name_the_nearest_and_the_line(
         ("[providers]\necho = 3", 2, "providers.echo"),
         ("[transport]\nkind = 'curl'", 2, "transport.kind"),
         ("[[callers.keys]]\nname = ''\nsecret = 'env:A'", 2, "callers.keys[0].name"),
+        ("[[callers.keys]]\nname = 'stored:a'\nsecret = 'env:A'", 2, "callers.keys[0].name"),
         ("[[callers.keys]]\nname = 'a'\nsecret = 'env:A'\nscopes = ['root']", 4, "callers.keys[0].scopes[0]"),
         ("[[guards]]\nlevel = 1", 1, "guards[0].use"),
         ("guards = 3", 1, "guards"),
+        ("[state]\nurl = 7", 2, "state.url"),
+        ("[state]\nurl = 'nowhere'", 2, "state.url"),
+        ("[providers.echo]\nbase_url = 'api.example'", 2, "providers.echo.base_url"),
+        ("[providers.echo]\nkeys = [{ secret = 7 }]", 2, "providers.echo.keys[0].secret"),
+        ("[[callers.keys]]\nname = 'a'\nsecret = 'env:A'\nexpires = 7", 4, "callers.keys[0].expires"),
+        ("[[callers.keys]]\nname = 'a'\nsecret = 'env:A'\nexpires = 'soon'", 4, "callers.keys[0].expires"),
+        ("[callers]\nstore = 'callers.json'", 2, "callers.store"),
+        ("[routes.r]\ntargets = ['a/b']\nhold = 5", 1, "routes.r"),
         ("server = 3", 1, "server"),
         ("callers = 3", 1, "callers"),
     ],
@@ -306,11 +317,27 @@ def test_what_is_wrong_with_client_keys_names_one_place(text: str, place: int, w
         ("a = \n", "not valid TOML at line 1"),
         ("x = 1\nx = 2\ny = 3", "not valid TOML at line 2"),
         ('x = "abc', "not valid TOML at"),
+        ("x = 1\ny = [1,\n2\n", "not valid TOML at its end: Unclosed array. The [ of line 2 is never closed."),
+        ("a = [1]\nx = { b = [\n", "at its end: Invalid value. The [ of line 2 is never closed."),
+        ('a = "]"\nx = [ # [\n  "\\"[", \'{\', """[\n[""",\n', "The [ of line 2 is never closed."),
+        ('x = 1\ny = """abc\nd\n', 'The """ of line 2 is never closed.'),
+        ("y = '''abc", "The ''' of line 1 is never closed."),
+        ("a = [\n  1,\n[b]\nc = 2\n", "line 3, column 2: Invalid value. The [ of line 1 is still open there."),
+        ("a = [\n  1,\nb = 2\n", "line 3, column 1: Invalid value. The [ of line 1 is still open there."),
     ],
 )
 def test_broken_toml_names_the_line(text: str, words: str, tmp_path: Path) -> None:
-    """One sentence with line and column."""
+    """One sentence with line and column; where something was left open, the line it begins on."""
     assert words in complaint(text, tmp_path)
+
+
+@given(st.text(alphabet="ab=[]{}\"'\\#,.\n 1", max_size=60))
+def test_any_broken_toml_is_explained(text: str) -> None:
+    """Whatever it is, it is read or refused in one line."""
+    try:
+        parse_toml(text, "it")
+    except ConfigurationError as error:
+        assert "\n" not in error.message
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -337,6 +364,68 @@ def test_a_secret_that_cannot_be_read_stops_the_start(secret: str, words: str, t
     assert message.startswith("aigateway.toml, line 2: providers.echo.keys[0].secret: ")
     assert words in message
     assert "sk-literal" not in message
+
+
+def test_all_variables_that_are_not_set_are_named_at_once(tmp_path: Path) -> None:
+    """Each once, with their lines; what else is wrong comes after them, a misspelt setting before."""
+    lines = [
+        "[providers.deepseek]",
+        "keys = [{ secret = 'env:ONE' }, { secret = 'env:SET' }, { secret = 'env:TWO' }]",
+        "[providers.groq]",
+        "keys = [{ secret = 'env:ONE' }]",
+        "[[callers.keys]]",
+        "name = 'a'",
+        "secret = 'env:THREE'",
+    ]
+    said = "aigateway.toml, lines 2, 4 and 7: the environment variables ONE, TWO and THREE are not set or empty. "
+    (tmp_path / "aigateway.toml").write_text("\n".join(lines))
+    with pytest.raises(ConfigurationError) as error:
+        load(tmp_path / "aigateway.toml", environ={"SET": "sk-x"})
+
+    assert said + "Set them, or remove what names them." == error.value.message
+    assert "is not a setting" in complaint("\n".join([*lines, "secrte = 1"]), tmp_path)
+
+
+def test_many_variables_that_are_not_set_are_counted(tmp_path: Path) -> None:
+    """The line stays short however many there are."""
+    keys = ", ".join(f"{{ secret = 'env:NUMBER_{number}' }}" for number in range(40))
+    message = complaint(f"[providers.echo]\nkeys = [{keys}]", tmp_path)
+
+    assert message.startswith("aigateway.toml, line 2: the environment variables NUMBER_0, NUMBER_1, ")
+    assert "and 32 more are not set" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "has no name"),
+        (" ", "begins or ends with a space"),
+        ("smart ", "begins or ends with a space"),
+        ("a  b", "holds two spaces in a row"),
+        ("a\\tb", "holds what cannot be printed"),
+        ("a\\u0000", "holds what cannot be printed"),
+        ("a\\u00a0b", "holds what cannot be printed"),
+        ("a\\u200bb", "holds what cannot be printed"),
+        ("cheap:floor", "ends in ':floor', which asks for the cheapest first"),
+        ("cheap:nitro", "ends in ':nitro', which asks for the most tokens a second first"),
+    ],
+)
+def test_a_route_nobody_could_ask_for_is_refused(name: str, words: str, tmp_path: Path) -> None:
+    """With its line, and what to do; the name is shown so that it can be seen."""
+    message = complaint(f'[providers.echo]\n\n[routes."{name}"]\ntargets = ["echo/x"]', tmp_path)
+
+    assert message.startswith("aigateway.toml, line 3: ")
+    assert words in message
+    assert message.isprintable()
+
+
+def test_a_route_may_be_named_as_people_name_models(tmp_path: Path) -> None:
+    """Names that other gateways' clients ask for: single spaces, slashes, colons, any script."""
+    names = ["GPT 4 (fast)", "a/b", "llama3:8b", "schlau-ö", "模型", ":floor"]
+    text = "".join(f'[routes."{name}"]\ntargets = ["echo/x"]\n' for name in names)
+    (tmp_path / "aigateway.toml").write_text(f"[providers.echo]\n{text}", encoding="utf-8")
+
+    assert names == list(load(tmp_path / "aigateway.toml", environ={}).routes)
 
 
 def test_a_place_nobody_offers_stops_the_start(tmp_path: Path) -> None:

@@ -141,3 +141,29 @@ def test_a_stream_that_breaks(served: Mapping[str, str], kill: Switch, model: st
     assert "error" == names[-1]
     assert "message_stop" not in names
     assert '"type":"error"' in told.splitlines()[-2]
+
+
+def test_models(claude: Anthropic) -> None:
+    """The list is the client's own, page by page, and each of its models can be looked at."""
+    models = list(claude.models.list(limit=5))
+    ids = [model.id for model in models]
+
+    assert "smart" == ids[0]
+    assert len(ids) > 5
+    assert len(ids) == len(set(ids))
+    assert "deepseek-flash" == claude.models.retrieve("deepseek/deepseek-flash").id
+    with pytest.raises(anthropic.NotFoundError):
+        claude.models.retrieve("nobody")
+
+
+def test_what_is_not_served(claude: Anthropic) -> None:
+    """The client raises its own class for what this gateway has not, with the way on."""
+    with pytest.raises(anthropic.NotFoundError, match="one by one"):
+        claude.messages.batches.list()
+
+
+def test_the_beta_client(claude: Anthropic) -> None:
+    """Its beta resource asks `/v1/messages?beta=true`, which is the same path."""
+    message = claude.beta.messages.create(model="smart", max_tokens=99, messages=HELLO, betas=["any-2026-01-01"])
+
+    assert "You said: hi" in text_of(message)

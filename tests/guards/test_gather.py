@@ -141,3 +141,29 @@ def test_what_was_not_written_here() -> None:
     """What is no answer written down is none."""
     for data in (b"", b"{", b"[]", b'{"body": {}}', b'{"body": {}, "usage": {"x": 1}, "provider": ""}', b"\xff"):
         assert load(data) is None
+
+
+def test_what_says_nothing_is_no_part() -> None:
+    """A vendor's empty field beside the text is no reason not to keep the answer."""
+    whole = Gathered(100)
+    whole([chunk({"content": "A", "annotations": [], "audio": None}), chunk({}, "stop")])
+    found = whole.reply(None, "p")
+
+    assert found is not None
+    assert "A" == found.text
+
+
+def test_a_response_in_its_own_dialect() -> None:
+    """The last event holds the whole; one that is cut, too long, or ends without it, is not kept."""
+    body = {"output": [{"type": "message", "id": "m", "content": [{"type": "output_text", "text": "Hello"}]}]}
+    told = chunks_of(NativeReply("responses", {"status": "completed", **body}, USAGE, Said("Hello")))
+    cut = chunks_of(NativeReply("responses", {"status": "incomplete", **body}, USAGE, Said("Hello")))
+    odd: list[Chunk] = [*told[:-1], NativeChunk("response.completed", {"response": None})]
+    found = []
+    for chunks, most in ((told, 100), (told[:-1], 100), (cut, 100), (odd, 100), ([*told[:-1], *told], 4)):
+        whole = Gathered(most)
+        for one in chunks:
+            whole([one])
+        found.append(whole.reply(USAGE, "p"))
+
+    assert [{"status": "completed", **body}, None, None, None, None] == [reply and reply.body for reply in found]

@@ -47,10 +47,10 @@ def test_no_minute_has_more_than_the_limit(limits: tuple[int, int], gaps: list[f
     assert most_in_a_window(taken) <= rule.limit
 
 
-@given(LIMITS, GAPS)
-def test_after_a_rest_the_burst_passes_at_once(limits: tuple[int, int], gaps: list[float]) -> None:
-    """However hard it was used before."""
-    rule, meter, now = Rule(*limits), Meter(), 0.0
+@given(LIMITS, GAPS, st.sampled_from([0.0, 1e5, 1e7, 3e7]))
+def test_after_a_rest_the_burst_passes_at_once(limits: tuple[int, int], gaps: list[float], now: float) -> None:
+    """However hard it was used before, and however long the machine runs."""
+    rule, meter = Rule(*limits), Meter()
     for gap in gaps:
         now += gap
         meter.take("a", 1, rule, now)
@@ -144,3 +144,11 @@ def test_parts_of_workers_keep_the_limit_together(limit: int, burst: int, worker
 
     assert part.limit * workers <= limit
     assert part.burst * workers >= burst
+
+
+def test_one_worker_has_the_whole() -> None:
+    """There is nobody to divide with."""
+    rule = Rule(7, 3)
+
+    assert rule is share(rule, 1)
+    assert (3, 2) == (share(rule, 2).limit, share(rule, 2).burst)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
 
 from aigateway.errors import RequestError
-from aigateway.guards import GuardOptions, Metrics
+from aigateway.guards import SHARED, GuardOptions, Metrics, forget
 from aigateway.guards._metrics import MOST_TARGETS
 from aigateway.testing import LoopClock
 from aigateway.types import Call, ChatRequest, Cost, Outcome, Reply, Step, Usage
@@ -93,6 +95,14 @@ async def test_an_unknown_cost_is_no_zero() -> None:
     assert not [name for name in found if "cost" in name or "tokens" in name]
 
 
+async def test_what_was_not_used_is_not_told() -> None:
+    """A bucket nothing went into makes no line of its own."""
+    step = Step("a/plain", "complete", billed="yes", usage=Usage(7, 0, source="reported"), cost=Cost())
+    found = await grown(guard(), a_call(step), Outcome("complete"))
+
+    assert {'aigateway_tokens_total{kind="input",model="plain",provider="a"}'} == {n for n in found if "tokens" in n}
+
+
 async def test_names_are_bounded() -> None:
     """However many models callers invent, so many are told and the rest as one."""
     metrics, outcome = guard(), Outcome("failed")
@@ -113,3 +123,29 @@ def test_http_requests_are_counted() -> None:
     metrics.http(401)
 
     assert before + 1 == figures(metrics)['aigateway_http_requests_total{status="401"}']
+
+
+def test_workers_are_told_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever of several workers answers, its page has the figures of all; one that ended has nothing under way."""
+    monkeypatch.setenv(SHARED, str(tmp_path))
+    for process in (71, 72):
+        for kind, name, value in (("counter", "aigateway_x_total", 3.0), ("gauge_livesum", "aigateway_y", 2.0)):
+            written = MmapedDict(str(tmp_path / f"{kind}_{process}.db"))
+            written.write_value(mmap_key(name.removesuffix("_total"), name, [], [], "Told."), value, 0.0)
+            written.close()
+    metrics = guard()
+    both = figures(metrics)
+    forget(71)
+    one = figures(metrics)
+
+    assert (6.0, 4.0) == (both["aigateway_x_total"], both["aigateway_y"])
+    assert (6.0, 2.0) == (one["aigateway_x_total"], one["aigateway_y"])
+
+
+def test_a_process_alone_has_nothing_to_let_go_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its figures are its own: the end of another changes none."""
+    monkeypatch.delenv(SHARED, raising=False)
+    before = guard().page()
+    forget(71)
+
+    assert before == guard().page()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aigateway.errors import ConfigurationError, Refusal
-from aigateway.guards import GuardOptions, RateLimit, limits_of
+from aigateway.guards import GuardOptions, RateLimit, limits_of, settled
 from aigateway.guards._rate_limit import duration
 from aigateway.types import Call, Caller, ChatRequest, Limits, Outcome, Usage
 
@@ -131,6 +131,26 @@ async def test_keys_may_have_limits_of_their_own() -> None:
     assert [True] * 50 == await admitted(none, *(a_call() for _ in range(50)))
 
 
+async def test_keys_of_one_tenant_with_limits_of_their_own() -> None:
+    """Each rule counts by itself: what one key uses is not measured by the other's; keys of one rule share it."""
+    low, high, alike = (
+        Caller(name, tenant="t", limits=Limits(requests=n)) for name, n in zip("abc", (20, 40, 20), strict=True)
+    )
+    guard = limit(requests_per_minute=10, burst=1)
+
+    assert [True] * 4 + [False] == await admitted(guard, *(Call(a_call().request, high) for _ in range(5)))
+    assert [True, True, False] == await admitted(guard, *(Call(a_call().request, who) for who in (low, alike, low)))
+    assert "0" == limits_of([guard], low, "")["x-ratelimit-remaining-requests"]
+
+
+async def test_what_a_program_asks_is_nobody_elses() -> None:
+    """A caller a program names, without a tenant, does not share with a key of its name."""
+    guard = limit(requests_per_minute=10, burst=1)
+    mine = [Call(a_call().request, Caller("editor")) for _ in range(2)]
+
+    assert [True, False, True] == await admitted(guard, *mine, a_call("editor"))
+
+
 async def test_tokens_are_estimated_then_corrected() -> None:
     """What was not used comes back, what was used beyond it is owed; who got nothing used nothing."""
     clock = Hand()
@@ -237,3 +257,123 @@ async def test_nothing_is_kept_of_calls_that_have_ended() -> None:
         await guard.leave(call, Outcome("cancelled"))
 
     assert {} == guard._open
+
+
+class Model:
+    """One limit by hand: a bucket of `burst` that fills by (limit - burst) a minute, and may be in debt."""
+
+    def __init__(self, limit: int, burst: int, minute: float = 60.0) -> None:
+        self.limit, self.burst, self.rate = limit, burst, (limit - burst) / minute
+        self.left, self.at = float(burst), 0.0
+
+    def pass_time(self, now: float) -> None:
+        self.left, self.at = min(self.burst, self.left + (now - self.at) * self.rate), now
+
+    def headers(self, name: str) -> dict[str, str]:
+        full = duration((self.burst - self.left) / self.rate)
+        told = {"limit": str(self.limit), "remaining": str(max(0, int(self.left + 1e-6))), "reset": full}
+        return {f"x-ratelimit-{what}-{name}": value for what, value in told.items()}
+
+
+async def test_headers_agree_with_a_model() -> None:
+    """All six, on what passes, after a whole answer, and on a 429; whose waits are exact to the millisecond."""
+    clock, random, refusals = Hand(), Random(6), 0
+    size = [0]
+    guard = limit(clock, requests_per_minute=30, burst=4, tokens_per_minute=6000, tokens_burst=900)
+    guard._estimate = lambda _: Usage(size[0], 0, source="estimated")
+    requests, tokens = Model(30, 4), Model(6000, 900)
+
+    def both() -> dict[str, str]:
+        return {**requests.headers("requests"), **tokens.headers("tokens")}
+
+    async def ask() -> Call | Refusal:
+        call = a_call()
+        try:
+            await guard.enter(call)
+        except Refusal as refusal:
+            return refusal
+        return call
+
+    for _ in range(400):
+        clock.time += random.choice((0.0, 0.01, 0.5, 3.0))
+        size[0] = random.randint(1, 850)
+        for model in (requests, tokens):
+            model.pass_time(clock.time)
+        waits = max(0.0, 1 - requests.left) / requests.rate, max(0.0, size[0] - tokens.left) / tokens.rate
+        found, told = await ask(), both()
+        if isinstance(found, Refusal):
+            refusals += 1
+            kind, wait = "requests" if waits[0] > 1e-9 else "tokens", max(waits)
+            shown = {name: value for name, value in found.headers.items() if name.startswith("x-")}
+            assert kind == found.type
+            assert told == shown
+            milliseconds = int(found.headers["retry-after-ms"])
+            assert milliseconds - 1 <= wait * 1000 <= milliseconds + 1e-3
+            assert str(max(1, -(-milliseconds // 1000))) == found.headers["retry-after"]
+            continue
+        requests.left -= 1
+        tokens.left -= size[0]
+        assert both() == found.headers
+        used = random.randint(0, 900)
+        tokens.left = min(tokens.burst, tokens.left + size[0] - used)
+        settled([guard], found, Usage(used, 0, source="reported"))
+        assert both() == found.headers
+        await guard.leave(found, Outcome("complete", Usage(used, 0)))
+    assert 50 < refusals < 350
+
+
+@pytest.mark.parametrize("kind", ["requests", "tokens"])
+async def test_who_waits_as_told_is_let_in(kind: str) -> None:
+    """And who waits ten milliseconds less is not."""
+    table = {"requests_per_minute": 30, "burst": 4, "tokens_per_minute": 60_000, "tokens_burst": 900}
+    if kind == "tokens":
+        table |= {"requests_per_minute": 10_000, "burst": 0, "tokens_per_minute": 3000}
+    for early in (0.0, 0.01):
+        clock = Hand()
+        guard = limit(clock, tokens=200, **table)
+        told = [await admitted(guard, a_call()) for _ in range(4)]
+        with pytest.raises(Refusal) as refused:
+            await guard.enter(a_call())
+        assert kind == refused.value.type
+        clock.time += int(refused.value.headers["retry-after-ms"]) / 1000 - early
+        assert [not early] == await admitted(guard, a_call())
+        assert [True] in told
+
+
+async def test_what_another_guard_refuses_does_not_count() -> None:
+    """Else who waits as that one says would find this limit used up."""
+    guard, call = limit(requests_per_minute=10, burst=1, tokens_per_minute=1000, tokens=100), a_call()
+    await guard.enter(call)
+    await guard.leave(call, Outcome("failed", error=Refusal("full", status=503)))
+
+    assert [True] == await admitted(guard, a_call())
+
+
+async def test_a_right_estimate_changes_nothing() -> None:
+    """What was used is what was taken: nothing comes back, and nothing more goes."""
+    guard = limit(tokens_per_minute=1000, tokens=100)
+    call = a_call()
+    await guard.enter(call)
+    left = guard.limits(call.caller, "")["x-ratelimit-remaining-tokens"]
+    await guard.leave(call, Outcome("complete", Usage(60, 40, source="reported")))
+
+    assert left == guard.limits(call.caller, "")["x-ratelimit-remaining-tokens"]
+
+
+async def test_users_where_the_anthropic_dialect_has_them() -> None:
+    """`metadata.user_id` names a user as `user` does; metadata without one names nobody."""
+    guard = limit(per="user", requests_per_minute=10, burst=1)
+    calls = [a_call(metadata={"user_id": name}) for name in ("a", "a", "b")]
+    plain = [a_call(metadata={"team": "x"}), a_call()]
+
+    assert [True, False, True] == await admitted(guard, *calls)
+    assert [True, False] == await admitted(guard, *plain)
+
+
+async def test_no_limit_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Workers have nothing to divide where nothing is limited."""
+    with caplog.at_level(logging.WARNING, "aigateway"):
+        guard = limit(requests_per_minute=0, workers=8)
+
+    assert [True] * 50 == await admitted(guard, *(a_call() for _ in range(50)))
+    assert "" == caplog.text

@@ -9,6 +9,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind, StatusCode
 
 from aigateway.errors import Kind, ProviderError
@@ -103,3 +104,15 @@ async def test_the_parent_a_client_names(told: InMemorySpanExporter) -> None:
         (whole,) = await span_of(told, call, Outcome("complete"))
 
         assert expected == (f"{whole.parent.trace_id:032x}" if whole.parent else None)
+
+
+async def test_a_call_nobody_samples(told: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its parts are not built either; and a call that was never entered has no span to end."""
+    monkeypatch.setattr("opentelemetry.trace.get_tracer", TracerProvider(sampler=ALWAYS_OFF).get_tracer)
+    guard, call = Spans(GuardOptions("otel", LoopClock(), Random(0))), a_call(Step("a/m", "complete"))
+    monkeypatch.setattr(Spans, "_step", lambda *_: pytest.fail("a part was built for nobody"))
+    await guard.enter(call)
+    for _ in range(2):
+        await guard.leave(call, Outcome("complete", USED, seconds=1.0))
+
+    assert () == told.get_finished_spans()

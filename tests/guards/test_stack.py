@@ -7,9 +7,10 @@ import pytest
 import trio
 import trio.testing
 
+from aigateway import guards
 from aigateway.errors import Refusal
-from aigateway.guards import Guard, GuardStack
-from aigateway.types import Call, ChatRequest, Outcome, Reply, Usage
+from aigateway.guards import Guard, GuardStack, tell
+from aigateway.types import Call, ChatRequest, Chunk, Outcome, Reply, Usage
 
 REQUEST = ChatRequest.parse({"messages": [{"role": "user", "content": "hi"}]})
 DONE = Outcome("complete")
@@ -140,3 +141,26 @@ def test_a_guard_that_hangs_leaving_is_left_behind(caplog: pytest.LogCaptureFixt
     assert ["+a", "+b", "+c", "+d", "-d:complete", "-a:complete"] == diary
     assert pytest.approx(11.0) == took
     assert 2 == caplog.text.count("was left behind")
+
+
+async def test_a_listener_that_fails_is_not_asked_again(caplog: pytest.LogCaptureFixture) -> None:
+    """The stream goes on to the caller, and to the others who listen."""
+    call, heard, failed = Call(REQUEST), list[object](), list[int]()
+
+    def fails(batch: object) -> None:
+        failed.append(1)
+        raise ValueError("a guard's bug")
+
+    call.listeners = (fails, heard.append)
+    for number in range(3):
+        tell(call, [Chunk({"id": str(number), "choices": []})])
+
+    assert 3 == len(heard)
+    assert [1] == failed
+    assert 1 == caplog.text.count("a guard failed while listening")
+
+
+def test_a_guard_that_does_not_exist() -> None:
+    """Asking for it is an ordinary AttributeError, though guards are imported when somebody wants them."""
+    assert not hasattr(guards, "NoSuchGuard")
+    assert hasattr(guards, "Cache")

@@ -170,3 +170,25 @@ def test_limits_of_a_key() -> None:
 def test_nothing_secret_is_listed() -> None:
     """A listing names keys by their ids."""
     assert "old" not in str(World().ring.listing())
+
+
+def test_what_happens_to_another_key_is_not_the_new_ones() -> None:
+    """While a new key proves itself, calls with the old one go on: how they end says nothing about the new one."""
+    world = World()
+    world.vault.new = Secret("new")
+    assert world.slot.look()
+    old, new = world.slot.current, world.slot.pending
+    world.slot.accept(old, 100.0)
+    world.slot.refuse(old, "who are you?")
+
+    assert new is world.slot.pending
+    assert old is world.slot.current
+    assert "" == world.slot.trouble
+
+
+def test_a_key_nobody_watches_never_changes() -> None:
+    """There is nothing to look at, and it says so."""
+    slot = Slot(Key(Secret("only")))
+
+    assert (False, False) == (slot.is_watched, slot.look(now=True))
+    assert [Secret("only")] == slot.secrets

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
+import sys
+from base64 import b64decode
 from typing import Any
 
 import pytest
@@ -10,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigateway.errors import Kind, ProviderError, RequestError
-from aigateway.operations import EmbeddingsCodec, EmbedReply, EmbedRequest, ImageRequest, Peer
+from aigateway.operations import EmbeddingsCodec, EmbedReply, EmbedRequest, ImageReply, ImageRequest, ImagesCodec, Peer
 from aigateway.operations._vectors import pack, unpack
-from aigateway.types import NativeReply, Said, Target, Usage
+from aigateway.types import ChatRequest, NativeReply, Said, Target, Usage
 
 PEER = Peer("acme", lambda failure: ProviderError(Kind.SERVER_ERROR, "no"), lambda body: False)
 TARGET = Target("acme", "vectors-1")
@@ -128,10 +131,81 @@ def test_vendor_without_base64() -> None:
 
 
 def test_kept_as_plain_data() -> None:
-    """A reply a cache kept without its type gives its vectors again."""
+    """A reply a cache kept without its type gives its vectors again; one that has its type is the same."""
     kept = NativeReply("embeddings", answer(pack([1.0])), Usage(input=1), Said())
+    drawn = NativeReply("images", {"data": [{"b64_json": "AAAA"}, {"url": "https://a.example/x"}]}, Usage(), Said())
+    vectors, pictures = EmbedReply.of(kept), ImageReply.of(drawn)
 
-    assert [[1.0]] == EmbedReply.of(kept).vectors
+    assert [[1.0]] == vectors.vectors
+    assert vectors.vectors is EmbedReply.of(vectors).vectors
+    assert [b"\x00\x00\x00", None] == [picture.data for picture in pictures.images]
+    assert pictures is ImageReply.of(pictures)
+
+
+@pytest.mark.parametrize("operation", [EmbedRequest, ImageRequest])
+@pytest.mark.parametrize("body", [None, 7, "x", [], [{}]])
+def test_no_object_is_no_request(operation: type[ChatRequest], body: Any) -> None:
+    """A body of anything else is refused in a sentence."""
+    with pytest.raises(RequestError, match="JSON object"):
+        operation.parse(body)
+
+
+def test_bytes_on_the_wire_are_little_endian(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever this machine is: one whose own order is the other turns each number, both ways."""
+    vector, turned = [1.5, -2.0], {"little": "big", "big": "little"}[sys.byteorder]
+    plain = pack(vector)
+    monkeypatch.setattr("aigateway.operations._vectors.sys.byteorder", turned)
+
+    assert vector == unpack(pack(vector))
+    assert struct.pack(">2f", *struct.unpack("<2f", b64decode(plain))) == b64decode(pack(vector))
+
+
+@pytest.mark.parametrize(
+    ("request_", "codec"),
+    [(asked(), EmbeddingsCodec()), (ImageRequest.parse({"prompt": "a cat"}), ImagesCodec())],
+)
+def test_neither_comes_as_a_stream(request_: Any, codec: Any) -> None:
+    """A vendor cannot be asked for one."""
+    with pytest.raises(ProviderError, match="do not come as a stream"):
+        codec.decoder(PEER, request_)
+
+
+@pytest.mark.parametrize(
+    ("body", "created"), [({"created": 7}, 7), ({}, 42), ({"created": "yesterday"}, 42), ({"created": True}, 42)]
+)
+def test_pictures_have_a_moment(body: dict[str, Any], created: int) -> None:
+    """Clients read it: the vendor's where it is one, else when the answer came."""
+    found = ImagesCodec().decode(PEER, ImageRequest.parse({"prompt": "a"}), {**body, "data": [{"url": "u"}]}, 42.5)
+
+    assert created == found.body["created"]
+
+
+@pytest.mark.parametrize(
+    ("row", "body", "kind"),
+    [
+        ({"b64_json": "/9j/A"}, {}, "jpeg"),
+        ({"b64_json": "UklGRA"}, {}, "webp"),
+        ({"b64_json": "iVBO"}, {}, "png"),
+        ({"b64_json": "/9j/A"}, {"output_format": "webp"}, "webp"),
+        ({"b64_json": "/9j/A"}, {"output_format": "tiff"}, "jpeg"),
+    ],
+)
+def test_a_link_where_there_is_none(row: dict[str, Any], body: dict[str, Any], kind: str) -> None:
+    """It holds the picture, named for what it is."""
+    request = ImageRequest.parse({"prompt": "a", "response_format": "url"})
+    found = ImagesCodec().decode(PEER, request, {**body, "data": [dict(row)]}, 0.0)
+
+    assert f"data:image/{kind};base64,{row['b64_json']}" == found.images[0].url
+    assert found.images[0].b64_json is None
+
+
+@pytest.mark.parametrize("rows", [None, [], [7], [{}], [{"url": ""}], [{"url": 7}], [{"url": "u", "b64_json": 7}]])
+def test_no_pictures(rows: Any) -> None:
+    """A vendor that gives none has not answered."""
+    with pytest.raises(ProviderError) as caught:
+        ImagesCodec().decode(PEER, ImageRequest.parse({"prompt": "a"}), {"data": rows}, 0.0)
+
+    assert Kind.PROTOCOL_ERROR is caught.value.kind
 
 
 @pytest.mark.parametrize(
@@ -148,6 +222,8 @@ def test_kept_as_plain_data() -> None:
         ("input[0]", {"input": [-1]}),
         ("input[0]", {"input": [True]}),
         ("input[0]", {"input": [[]]}),
+        ("input[1]", {"input": ["a", ""]}),
+        ("user", {"input": "a", "user": 7}),
         ("encoding_format", {"input": "a", "encoding_format": "int8"}),
         ("dimensions", {"input": "a", "dimensions": True}),
         ("dimensions", {"input": "a", "dimensions": 1.5}),

@@ -57,3 +57,15 @@ def test_a_literal_can_be_allowed() -> None:
     """`allow_literal` takes it as it is; references keep their meaning."""
     assert "sk-live-1" == resolve("sk-live-1", {}, allow_literal=True).reveal()
     assert "x" == resolve("env:KEY", {"KEY": "x"}, allow_literal=True).reveal()
+
+
+@pytest.mark.parametrize("value", ["one\ntwo", "one\r\nx: y", "a\x00b", "a\x1b[31m"])
+def test_a_secret_that_could_end_a_header_is_refused(value: str, tmp_path: Path) -> None:
+    """Wherever it comes from, and without showing it."""
+    (tmp_path / "key").write_text(value, encoding="utf-8", newline="")
+    (tmp_path / "key").chmod(0o600)
+
+    for reference in ("env:KEY", "file:key"):
+        with pytest.raises(ConfigurationError, match="line breaks") as error:
+            resolve(reference, {"KEY": value}, base=tmp_path)
+        assert value not in error.value.message

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import shutil
 import stat
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from aigateway.errors import RequestError
 from aigateway.state import Decisions, Journal
 from aigateway.state import _decisions as module
 from aigateway.types import Decision, Ended, Step, Trace
@@ -187,3 +190,171 @@ def test_several_workers_share_a_file(tmp_path: Path) -> None:
     assert [0, 0] == [worker.exitcode for worker in workers]
     assert len(both) == len(set(both))
     assert {"a199", "b199"} & set(both)
+
+
+def journaled(path: Path, *names: str, most: int = 10**6) -> Journal:
+    """Write records, and close."""
+    journal = Journal(path, most)
+    for name in names:
+        journal.add(trace(name))
+    journal.close()
+    return journal
+
+
+def ids(path: Path) -> list[str]:
+    """Read what a reader reads: lines that are no record are left out."""
+    found = []
+    for line in path.read_bytes().splitlines():
+        with suppress(RequestError):
+            found.append(Decision.from_json(line).id)
+    return found
+
+
+def test_half_a_line_of_a_crash_swallows_no_other(tmp_path: Path) -> None:
+    """Whoever died in the midst of a line leaves it half; what is written next begins on a line of its own."""
+    path = tmp_path / "d.jsonl"
+    journaled(path, "a", "b")
+    path.write_bytes(path.read_bytes()[:-30])
+    journal = journaled(path, "c", "d")
+
+    assert ["a", "c", "d"] == ids(path)
+    assert 4 == len(path.read_bytes().splitlines())
+    assert 0 == journal.lost
+
+
+@pytest.mark.parametrize("what", ["removed", "renamed", "emptied", "cut", "folder removed"])
+def test_what_others_do_to_the_file_loses_nothing_new(what: str, tmp_path: Path) -> None:
+    """Tools that rotate logs remove, rename, empty or cut it while we run: the next record is whole."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    path = folder / "d.jsonl"
+    journal = Journal(path, 10**6)
+    journal.add(trace("a"))
+    assert eventually(lambda: path.exists() and ["a"] == ids(path))
+    if what == "removed":
+        path.unlink()
+    elif what == "renamed":
+        path.rename(folder / "d.jsonl-20261101")
+    elif what == "emptied":
+        os.truncate(path, 0)
+    elif what == "cut":
+        os.truncate(path, path.stat().st_size - 7)
+    else:
+        shutil.rmtree(folder)
+        folder.mkdir()
+    journal.add(trace("b"))
+    journal.close()
+
+    assert ["b"] == ids(path)
+    assert (0, "") == (journal.lost, journal.fault)
+
+
+def test_a_file_that_is_empty_pushes_out_no_other(tmp_path: Path) -> None:
+    """A record that alone is past the bound does not put an empty file in the place of the one before."""
+    path = tmp_path / "d.jsonl"
+    (tmp_path / "d.jsonl.1").write_text("kept")
+    path.touch()
+    journaled(path, "a", most=10)
+
+    assert "kept" == (tmp_path / "d.jsonl.1").read_text()
+    assert ["a"] == read(path)
+
+
+def fill(path: Path) -> None:
+    """Write into a file that may not grow beyond some bytes, which is what a full disk is like."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
+    logging.basicConfig(filename=path.with_name("log"), format="%(message)s")
+    for number in range(20):
+        journal = Journal(path, 10**6)
+        journal.add(trace(str(number), warnings=["x" * 500]))
+        journal.close()
+    journal = Journal(path, 10**6)
+    for number in range(20, 30):
+        journal.add(trace(str(number), warnings=["x" * 500]))
+        journal._step()
+    path.with_name("lost").write_text(str(journal.lost))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="bounds of a process are POSIX's")
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    """Whole lines only, as many as fit; the others are counted, and the log says it once."""
+    path = tmp_path / "d.jsonl"
+    process = multiprocessing.get_context("spawn").Process(target=fill, args=(path,))
+    process.start()
+    process.join(PATIENCE)
+    kept = read(path)
+
+    assert 0 == process.exitcode
+    assert 1 < len(kept) < 20
+    assert list(map(str, range(len(kept)))) == kept
+    assert "10" == (tmp_path / "lost").read_text()
+    told = (tmp_path / "log").read_text().splitlines()
+    assert 20 - len(kept) + 1 == len(told)  # each journal says it once
+    assert all("decisions cannot be written to" in line and "File too large" in line for line in told)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
+def test_a_place_that_cannot_be_cut_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What is said is why it could not be written, not why it could not be taken back."""
+    link = tmp_path / "d.jsonl"
+    link.symlink_to("/dev/full")
+    with caplog.at_level(logging.WARNING, "aigateway.state"):
+        assert 1 == journaled(link, "a").lost
+
+    assert ["No space left on device"] == [r.message.split(": ")[1].split(".")[0] for r in caplog.records]
+
+
+def test_nothing_ends_the_thread(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Not even a path no system takes: one line, and the next record is tried again."""
+    journal = Journal(tmp_path / "a\0b", 10**6)
+    with caplog.at_level(logging.WARNING, "aigateway.state"):
+        journal.add(trace("a"))
+        assert eventually(lambda: journal.lost == 1)
+        journal.add(trace("b"))
+        assert eventually(lambda: journal.lost == 2)
+        journal.path = tmp_path / "d.jsonl"
+        journal.add(trace("c"))
+        journal.close()
+
+    assert ["c"] == read(tmp_path / "d.jsonl")
+    assert 2 == len(caplog.records)
+
+
+def write_until_killed(path: Path, name: str) -> None:
+    journal = Journal(path, 10**9)
+    for number in range(1_000_000):
+        journal.add(trace(f"{name}-{number}", warnings=["x" * 3000]))
+        journal._step()
+
+
+def test_workers_that_are_killed_tear_no_line_of_another(tmp_path: Path) -> None:
+    """However often one dies in the midst of writing, what others write is whole."""
+    path, context = tmp_path / "d.jsonl", multiprocessing.get_context("spawn")
+    workers = [context.Process(target=write_until_killed, args=(path, name)) for name in "abc"]
+    for worker in workers:
+        worker.start()
+    assert eventually(lambda: path.exists() and path.stat().st_size > 10**6)
+    for worker in workers:
+        worker.kill()
+        worker.join()
+        with path.open("ab") as file:  # as if it had died in the midst
+            file.write(b'{"version": 1, "id"')
+    journaled(path, "last")
+    lines = path.read_bytes().splitlines()
+
+    assert len(lines) - len(ids(path)) <= len(workers)
+    assert "last" == ids(path)[-1]
+
+
+def test_a_journal_nobody_wrote_to_is_closed(tmp_path: Path) -> None:
+    """Without a thread to wait for, and without a file; what comes afterwards is written, by a thread that waits."""
+    journal = Journal(tmp_path / "d.jsonl", 1_000_000)
+    journal.close()
+    assert not journal._wake.is_set()  # else the next thread would never rest
+    assert not (tmp_path / "d.jsonl").exists()
+    journal.add(trace("a"))
+    journal.close()
+
+    assert ["a"] == read(tmp_path / "d.jsonl")

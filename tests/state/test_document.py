@@ -283,3 +283,35 @@ def test_a_crash_leaves_the_old_or_the_new(tmp_path: Path, where: str, when: str
     assert {"a": left} == json.loads(document.path.read_bytes()) == document.read()
     document.change(count)
     assert {"a": left, "n": 1} == Document(document.path).read()
+
+
+def test_who_waits_for_the_lock_waits_so_long(tmp_path: Path) -> None:
+    """Somebody who never lets go is named as the file's fault, and what is there stays."""
+    fcntl = pytest.importorskip("fcntl")
+    path = tmp_path / "a.json"
+    put(Document(path), {"n": 1})
+    with (tmp_path / ".a.json.lock").open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for patience in (0.0, 0.05):
+            with pytest.raises(ConfigurationError, match="cannot be used"):
+                Document(path).change(count, patience=patience)
+
+    assert {"n": 1} == Document(path).read()
+    Document(path).change(count)
+    assert {"n": 2} == Document(path).read()
+
+
+def test_no_room_for_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no file can be made beside it, the old one stays as it is."""
+    document = Document(tmp_path / "a.json")
+    put(document, {"n": 1})
+
+    def full(**_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("aigateway.state._document.tempfile.mkstemp", full)
+    with pytest.raises(ConfigurationError, match="No space left on device"):
+        document.change(count)
+
+    assert {"n": 1} == Document(document.path).read()
+    assert {"a.json"} == files(tmp_path)

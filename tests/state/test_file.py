@@ -263,3 +263,22 @@ def test_a_clock_that_was_wrong_rests_nobody_for_years(path: Path) -> None:
     mirror.close()
     assert [list(KEY)] == [row["name"] for row in rows(path)]
     assert 0 < rows(path)[0]["until"] - wall <= 61
+
+
+def test_begun_twice_and_ended_unbegun(path: Path) -> None:
+    """Two gateways on one mirror begin it once; ending what never began does nothing."""
+    rests, mirror = Rests(Random(0)), FileMirror(Document(path))
+    mirror.close()
+    mirror.start(rests)
+    before = mirror._thread
+    mirror.start(rests)
+    try:
+        assert before is mirror._thread
+        put(rests)
+        rests.claim(KEY, time.monotonic())  # lasts for moments, and is no other process's business
+        assert until(lambda: rows(path))
+    finally:
+        mirror.close()
+
+    assert [list(KEY)] == [row["name"] for row in rows(path)]
+    assert "" == mirror.fault()

@@ -268,3 +268,12 @@ def test_rests_keep_their_promises(moves: list[tuple[str, Any, float]], seed: in
         mine, theirs = kept.find(before, now), twin.find(before, now)
         assert (mine is None) == (theirs is None)
         json.dumps(mine)
+
+
+def test_what_is_over_is_not_listed() -> None:
+    """A list is of this moment; what ended is remembered only for how long the next one is."""
+    kept = rests()
+    kept.put(HERE, "cooldown", "k", 0.0, wait=1.0)
+    kept.put(of_provider("a"), "cooldown", "k", 0.0, wait=9.0)
+
+    assert [of_provider("a")] == [name for name, _ in kept.listing(5.0)]

@@ -125,6 +125,45 @@ def test_a_shape() -> None:
     assert {"type": "object"} == found["response_format"]["json_schema"]["schema"]
 
 
+def test_documents() -> None:
+    """A document goes over as a file under its title, or as the text it is; one behind a link stays a need."""
+    pdf = {"type": "base64", "media_type": "application/pdf", "data": "AAAA"}
+    plain = {"type": "text", "media_type": "text/plain", "data": "Once."}
+    (user,) = said(
+        ("user", [{"type": "document", "source": pdf, "title": "a.pdf"}, {"type": "document", "source": pdf}])
+    )
+    (text,) = said(("user", [{"type": "document", "source": plain}]))
+
+    url = "data:application/pdf;base64,AAAA"
+    assert [("a.pdf", url), ("document.pdf", url)] == [tuple(p["file"].values()) for p in user["content"]]
+    assert {"role": "user", "content": "Once."} == text
+    with pytest.raises(NativeOnly):
+        said(("user", [{"type": "document", "source": {"type": "url", "url": "https://a.example/x.pdf"}}]))
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        ([("system", "Obey."), ("user", "hi")], [("system", "Obey."), ("user", "hi")]),
+        ([("user", "hi"), ("system", [{"type": "text", "text": "Obey."}])], [("user", "hi"), ("system", "Obey.")]),
+        ([("system", ""), ("user", "hi")], [("user", "hi")]),
+        (
+            [("user", "hi"), ("assistant", [{"type": "redacted_thinking", "data": "x"}])],
+            [("user", "hi"), ("assistant", "")],
+        ),
+        ([("user", []), ("user", "hi")], [("user", "hi")]),
+    ],
+)
+def test_turns_of_any_role(turns: list[tuple[str, Any]], expected: list[tuple[str, str]]) -> None:
+    """What the system says in the midst stays there; thoughts nobody can read are left out, an empty turn too."""
+    assert expected == [(message["role"], message["content"]) for message in said(*turns)]
+
+
+def test_a_choice_without_tools() -> None:
+    """There is nothing to choose from: vendors refuse a choice alone."""
+    assert "tool_choice" not in chat(tool_choice={"type": "auto"}, tools=[])
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
@@ -319,6 +358,22 @@ def test_a_stream() -> None:
     assert [("Hm.", None), (None, "AB")] == [
         (block.get("thinking"), block.get("text")) for block in gathered(events)["content"]
     ]
+
+
+def test_an_answer_of_nothing() -> None:
+    """A stream that only ends is a message all the same, with a name of its own."""
+    found = gathered(told([], None))
+
+    assert ([], "end_turn", "m") == (found["content"], found["stop_reason"], found["model"])
+    assert len(found["id"]) > len("msg_") + 20
+
+
+def test_a_second_choice_is_not_told() -> None:
+    """This dialect has one answer; the words of another are none of it."""
+    second = Chunk({"id": "c1", "choices": [{"index": 1, "delta": {"content": "B"}, "finish_reason": "stop"}]})
+    found = gathered(told([*deltas({"content": "A"}), second]))
+
+    assert ["A"] == [block["text"] for block in found["content"]]
 
 
 def test_calls_that_come_in_turns() -> None:

@@ -120,6 +120,43 @@ def test_two_answers_in_a_row_are_two_messages() -> None:
     assert "reasoning_content" not in found[0]
 
 
+AUDIO = {"data": "AAAA", "format": "wav"}
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ({"type": "input_audio", "input_audio": AUDIO}, {"type": "input_audio", "input_audio": AUDIO}),
+        (
+            {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"},
+            {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}},
+        ),
+        (
+            {"type": "input_image", "image_url": "https://a.example/x.png", "detail": "low"},
+            {"type": "image_url", "image_url": {"url": "https://a.example/x.png", "detail": "low"}},
+        ),
+    ],
+)
+def test_attachments(part: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Sounds, files and pictures go over with the request, in chat's words."""
+    assert [expected] == messages(said("user", part))[0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("part", "param"),
+    [
+        ({"type": "input_file", "file_url": "https://a.example/x.pdf"}, "input[0].content[0].file_url"),
+        ({"type": "computer_screenshot"}, "input[0].content[0].type"),
+    ],
+)
+def test_attachments_chat_cannot_have(part: dict[str, Any], param: str) -> None:
+    """Only a target that speaks this dialect can be asked then, and nothing of it is left out silently."""
+    with pytest.raises(NativeOnly) as caught:
+        chat([said("user", part, text("see"))])
+
+    assert param == caught.value.param
+
+
 def test_sealed_thoughts_come_back() -> None:
     """Thoughts we gave as encrypted content are read again, for clients that send nothing else; a vendor's are not."""
     from aigateway.surfaces.responses._input import sealed
@@ -221,6 +258,11 @@ def test_tools(choice: object, names: list[str], chosen: object) -> None:
         ({"input": [said("user", {"type": "image_url"})]}, "input[0].content[0].type", "'input_image'"),
         (
             {"input": [said("user", {"type": "input_image", "file_id": "file_1"})]},
+            "input[0].content[0].file_id",
+            "keeps no files",
+        ),
+        (
+            {"input": [said("user", {"type": "input_file", "file_id": "file_1"})]},
             "input[0].content[0].file_id",
             "keeps no files",
         ),

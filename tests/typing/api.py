@@ -31,7 +31,7 @@ from aigateway.operations import EmbedReply, ImageReply
 from aigateway.plugins import GuardRecord, ProviderRecord, Registry, hookimpl
 from aigateway.providers import LocalProvider, OpenAICompatible, Options, Provider
 from aigateway.secrets import Secret, mask
-from aigateway.types import Cost, ModelInfo, NativeReply, Outcome, Step, Target
+from aigateway.types import Cost, ModelCard, ModelInfo, NativeReply, Outcome, Step, Target
 
 
 async def in_process(path: Path) -> None:
@@ -52,6 +52,8 @@ async def in_process(path: Path) -> None:
         assert_type(reply.model_dump_json(), bytes)
         assert_type(reply.decision, Decision | None)
         assert_type(gateway.ranking(), list[dict[str, Any]])
+        assert_type(gateway.models(), list[ModelCard])
+        assert_type(gateway.models()[0]["id"], str)
         assert_type(await gateway.refresh_models("deepseek"), list[dict[str, Any]])
         assert_type(await gateway.respond("smart", "Say hi", instructions="Be brief."), NativeReply)
         vectors = await gateway.embed("text-embedding-3-small", ["a", "b"], dimensions=256)
@@ -104,6 +106,7 @@ def without_a_loop() -> None:
     """The same names without await."""
     with sync.Gateway.from_config() as gateway:
         assert_type(gateway, sync.Gateway)
+        assert_type(gateway.models(Caller("me")), list[ModelCard])
         assert_type(gateway.chat("smart", "hi"), Reply)
         assert_type(gateway.embed("text-embedding-3-small", "a"), EmbedReply)
         assert_type(gateway.image("image-01", "a cat"), ImageReply)

@@ -157,8 +157,8 @@ def storm() -> Callable[..., Any]:
 class Worker:
     """A gateway in a process of its own, told what to do line by line."""
 
-    def __init__(self, url: str) -> None:
-        command = [sys.executable, str(Path(__file__).parent / "worker.py"), json.dumps(settings(url))]
+    def __init__(self, url: str, **more: Any) -> None:
+        command = [sys.executable, str(Path(__file__).parent / "worker.py"), json.dumps(settings(url, **more))]
         clean = {name: value for name, value in os.environ.items() if not name.startswith("AI_GATEWAY")}
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean)
 
@@ -186,12 +186,12 @@ class Worker:
 
 
 @pytest.fixture
-def worker() -> Iterator[Callable[[str], Worker]]:
+def worker() -> Iterator[Callable[..., Worker]]:
     """Start gateways in processes of their own."""
     started: list[Worker] = []
 
-    def start(url: str) -> Worker:
-        started.append(Worker(url))
+    def start(url: str, **more: Any) -> Worker:
+        started.append(Worker(url, **more))
         return started[-1]
 
     yield start

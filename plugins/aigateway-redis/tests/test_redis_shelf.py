@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -12,9 +13,10 @@ import pytest
 
 from aigateway.guards import Cache, GuardOptions, Idempotency
 from aigateway.secrets import Secret
+from aigateway.state import Rests
 from aigateway.testing import LoopClock
 from aigateway.types import Call, Caller, ChatRequest, Outcome, Reply, Usage
-from aigateway_redis import RedisMirror, mirror
+from aigateway_redis import RedisMirror, _shelf, mirror
 
 pytestmark = pytest.mark.anyio
 ONCE = {"idempotency-key": "k"}
@@ -48,6 +50,8 @@ async def answered(guard: Guard, call: Call, text: str) -> str:
 def places(server: Any) -> Any:
     """Give two processes' views of one Redis."""
     both = mirror(Secret(server.url)), mirror(Secret(server.url))
+    for one in both:
+        one.start(Rests(Random(0)))
     yield both
     for one in both:
         one.close()
@@ -76,6 +80,93 @@ async def test_two_processes_at_once(places: tuple[RedisMirror, RedisMirror]) ->
 
     assert second.reply is not None
     assert "first" == second.reply.text
+
+
+async def test_a_burst_is_one_call_for_each_key(
+    places: tuple[RedisMirror, RedisMirror], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ask at once, of two gateways, with the same key and with others: one answer a key."""
+    monkeypatch.setattr(_shelf, "PATIENCE", 60.0)  # a machine too busy to answer in time is no Redis that is silent
+    guards = [guard_of(Idempotency, place) for place in places]
+    made, told = Counter[str](), dict[str, set[str]]()
+
+    async def ask(guard: Guard, key: str) -> None:
+        call = a_call(key, seconds=60.0)
+        call.asks = {"idempotency-key": key}
+        await guard.enter(call)
+        given = call.reply
+        if given is None:
+            made[key] += 1
+            await anyio.sleep(0.02)
+            given = reply(f"{key} of {id(guard)}")
+        await guard.leave(call, Outcome("complete", reply=given))
+        told.setdefault(key, set()).add(given.text)
+
+    async with anyio.create_task_group() as tasks:
+        for n in range(400):
+            tasks.start_soon(ask, guards[n % 2], "same" if n % 4 < 2 else f"k{n // 4}")
+
+    assert set(told) == set(made)
+    assert {1} == set(made.values())
+    assert {1} == {len(texts) for texts in told.values()}
+    assert 101 == len(told)
+
+
+def test_two_processes_make_one_call_for_each_key(server: Any, worker: Any) -> None:
+    """Two hundred requests at once in each of two processes, of which every other has a key of its own."""
+    workers = [worker(server.url, guards=[{"use": "idempotency"}]) for _ in range(2)]
+    keys = [f"k{n}" if n % 2 else "same" for n in range(200)]
+    for one in workers:
+        one.do("burst", ["warm"])
+    for one in workers:
+        one.send("burst", keys)
+    found = [row for one in workers for row in one.receive()]
+    ids = {key: {row[1] for row in found if row[0] == key} for key in keys}
+
+    assert 400 == len(found)
+    assert {1} == {len(each) for each in ids.values()}
+    assert len(ids) == sum(not is_kept for *_, is_kept in found)
+
+
+async def test_answered_between_two_looks(places: tuple[RedisMirror, RedisMirror]) -> None:
+    """Who finds nothing, and may answer only once another has, finds that answer."""
+    one, two = (guard_of(Idempotency, place) for place in places)
+    first, second = a_call(), a_call()
+    await one.enter(first)
+    shelf, claim = places[1].shelf, places[1].shelf.claim
+
+    async def later(key: str, seconds: float) -> bool:
+        if first.aside:
+            await one.leave(first, Outcome("complete", reply=reply("first")))
+        return await claim(key, seconds)
+
+    shelf.claim = later  # type: ignore[method-assign]  # the other answers just then
+    await two.enter(second)
+
+    assert second.reply is not None
+    assert "first" == second.reply.text
+    assert await places[0].shelf.claim("unrelated", 1)
+
+
+async def test_a_process_that_dies_holds_no_key_for_long(
+    server: Any, places: tuple[RedisMirror, RedisMirror], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim lives a moment, and is made anew while its process lives, also in a Redis that came back empty."""
+    monkeypatch.setattr(_shelf, "LIVES", 2.0)
+    monkeypatch.setattr(_shelf, "RENEWED", 0.1)
+    one, two = (place.shelf for place in places)
+    assert await one.claim("k", 600)
+    with server.client() as client:
+        (name,) = client.keys("*:kept:*")
+        assert 0 < client.pttl(name) <= 2000
+    server.kill()
+    server.start()
+    with server.client() as client, anyio.fail_after(60):
+        while not client.exists(name):  # noqa: ASYNC110  # another process tells nobody
+            await anyio.sleep(0.02)
+    assert not await two.claim("k", 600)
+    await one.release("k")
+    assert await two.claim("k", 600)
 
 
 async def test_after_a_failure_the_other_may(places: tuple[RedisMirror, RedisMirror]) -> None:

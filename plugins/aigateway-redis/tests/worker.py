@@ -11,6 +11,8 @@ from typing import Any, Never
 
 from aigateway import Gateway
 from aigateway.state import Mirror, Rests
+from aigateway.types import ChatRequest
+from aigateway_redis import _shelf
 
 
 async def main() -> None:
@@ -78,7 +80,23 @@ async def fault(gateway: Gateway) -> str:
     return gateway.parts.mirror.fault()
 
 
-DO: dict[str, Any] = {"put": put, "clear": clear, "wait": wait, "fork": fork, "fault": fault}
+async def burst(gateway: Gateway, keys: list[str]) -> list[list[Any]]:
+    """Ask at once with all these Idempotency-Keys; give for each the answer's id, and whether it was kept."""
+    _shelf.PATIENCE = 60.0  # a machine too busy to answer in time is no Redis that is silent
+    found = []
+
+    async def ask(key: str) -> None:
+        call = gateway.call(ChatRequest.parse({"messages": [{"role": "user", "content": key}]}))
+        call.asks = {"idempotency-key": key}
+        exchange = await gateway.open(call)
+        await exchange.aclose()
+        found.append([key, exchange.whole().body["id"], call.reply is not None])
+
+    await asyncio.gather(*map(ask, keys))
+    return found
+
+
+DO: dict[str, Any] = {"burst": burst, "put": put, "clear": clear, "wait": wait, "fork": fork, "fault": fault}
 
 if __name__ == "__main__":
     asyncio.run(main())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._as_caller import explain_as
 from ._door import is_loopback
 from ._who import Who, file_store, weekly_keys
 
 if TYPE_CHECKING:
     from ._app import App, Load, create_app
 
-__all__ = ["App", "Load", "Who", "create_app", "file_store", "is_loopback", "weekly_keys"]
+__all__ = ["App", "Load", "Who", "create_app", "explain_as", "file_store", "is_loopback", "weekly_keys"]
 
 
 def __getattr__(name: str) -> Any:

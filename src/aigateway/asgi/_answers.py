@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import anyio
 
-from ..errors import GatewayError
+from ..errors import GatewayError, RequestError
 from ..exchange import Exchange
+from ..guards import settled
 from ..types import ChatRequest, Chunk
+from ._headers import AnswerHeaders
 from ._incoming import ClientGone, Incoming
 from ._running import ShuttingDown
 from ._who import Inside
@@ -22,6 +24,7 @@ __all__ = ["Answers", "Tells"]
 PORTION = 64
 # Headers of a request that guards may look at.
 READ_BY_GUARDS = ("cache-control", "idempotency-key", "traceparent", "tracestate")
+LONGEST_HEADER = 4096
 STREAM_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 
@@ -41,9 +44,12 @@ class Tells(Protocol):
 class Answers(ABC):
     """Answer the requests of one dialect."""
 
+    # Headers of a request that are the dialect's own: a vendor that speaks it is sent them as they are.
+    dialect_headers: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, inside: Inside) -> None:
         self.gateway = inside.gateway
-        self._prefix = "sandbox/" if inside.gateway.settings.sandbox else ""
+        self.headers = AnswerHeaders(inside.gateway)
 
     @abstractmethod
     def read(self, data: bytes) -> ChatRequest:
@@ -60,6 +66,8 @@ class Answers(ABC):
     async def __call__(self, request: Incoming) -> None:
         """Check, ask, answer."""
         asked = request.routed(self.read(await request.body()))
+        if self.dialect_headers:
+            asked.headers = _passed_on(request, self.dialect_headers)
         call = self.gateway.call(asked, caller=request.caller, request_id=request.id, address=request.address)
         call.asks = {name: request.headers[name] for name in READ_BY_GUARDS if name in request.headers}
         request.beside = call.headers
@@ -69,7 +77,8 @@ class Answers(ABC):
             if asked.stream:
                 await self._stream(request, exchange, parsed)
             else:
-                await request.answer(self.whole(exchange), headers=self.headers(exchange, parsed))
+                settled(self.gateway.parts.guards, call, exchange.whole().usage)
+                await request.answer(self.whole(exchange), headers=self.headers(request, exchange, parsed))
         except anyio.get_cancelled_exc_class():
             if not isinstance(request.reason, ClientGone):
                 await request.last_words(ShuttingDown())  # before closing, which may take its time
@@ -81,7 +90,7 @@ class Answers(ABC):
     async def _stream(self, request: Incoming, exchange: Exchange, parsed: float) -> None:
         exchange.collect = False  # a client over HTTP has what arrived
         tells = self.tells(request, exchange)
-        await request.start_stream({**STREAM_HEADERS, **self.headers(exchange, parsed)}, tells.failed)
+        await request.start_stream({**STREAM_HEADERS, **self.headers(request, exchange, parsed)}, tells.failed)
         try:
             while batch := await exchange.read():
                 for some in _portions(batch):
@@ -93,18 +102,14 @@ class Answers(ABC):
         else:
             await request.finish(tells.end())
 
-    def headers(self, exchange: Exchange, parsed: float) -> dict[str, str]:
-        """Say who answered, and how much work it was."""
-        call, target = exchange.call, exchange.target
-        headers = {
-            "x-aigateway-provider": self._prefix + target.provider,
-            "x-aigateway-model": target.model,
-            "x-aigateway-attempts": str(len(call.trace.steps) + 1),
-            "x-aigateway-overhead-ms": f"{(parsed + exchange.started - call.started) * 1000:.2f}",
-        }
-        if call.trace.warnings:
-            headers["x-aigateway-warning"] = "; ".join(call.trace.warnings)[:1024]
-        return headers
+
+def _passed_on(request: Incoming, names: tuple[str, ...]) -> dict[str, str]:
+    """Give headers that are sent on as they came. Raises RequestError for what no header may hold."""
+    found = {name: request.joined(name) for name in names if name in request.headers}
+    for name, value in found.items():
+        if not (value.isascii() and value.isprintable()) or len(value) > LONGEST_HEADER:
+            raise RequestError(f"the header {name!r} must be at most {LONGEST_HEADER} printable ASCII characters")
+    return found
 
 
 def _portions(batch: list[Chunk]) -> Iterable[list[Chunk]]:

@@ -17,9 +17,10 @@ from starlette.routing import Route, Router
 from ..callers import require
 from ..config import ServerSettings, Settings, find_file
 from ..config import load as load_settings
-from ..errors import ConfigurationError, GatewayError, RequestError, Unauthenticated
+from ..errors import ConfigurationError, Forbidden, GatewayError, RequestError, Unauthenticated
 from ..gateway import Gateway
 from ..guards import Metrics, json_line
+from ..surfaces import anthropic_error
 from ._catalogue import Models, OneModel, Providers, Ranking
 from ._chat import Chat
 from ._completions import CreateCompletion
@@ -38,6 +39,7 @@ from ._reload import App, Load
 from ._responses import CreateResponse
 from ._running import Running, ShuttingDown
 from ._simple import ChatForm, ChatJSON, ChatStreamed, Complete, CompleteStreamed
+from ._unserved import WEBSOCKET, nothing_there, over_http
 from ._who import Inside, Reload, Seen, Who
 
 __all__ = ["ROUTES", "App", "Load", "create_app"]
@@ -48,6 +50,8 @@ Endpoint = Callable[[Incoming], Awaitable[None]]
 Access = Literal["public", "caller", "chat", "admin", "catalogue", "docs", "root"]
 # What a route may ask of a caller: any valid key, or one with a scope.
 SCOPED = frozenset({"chat", "admin"})
+FOR_OPERATORS = "What describes the routes is for operators: send a key with the scope 'admin', or set debug = true \
+under [server] in the configuration, which shows it to everybody."
 
 
 class Entry(NamedTuple):
@@ -230,6 +234,9 @@ class Served:
         request.scope["aigateway.request"] = request
         try:
             app = self._plain.get(_local_path(request.scope), self._router)
+            if WEBSOCKET in request.scope and isinstance(app, Admitted):
+                app.speak(request)
+                raise over_http(request)
             await app(request.scope, request.receive, request.send)
         except ClientGone:
             raise
@@ -248,10 +255,11 @@ class Admitted:
     def __init__(self, entry: Entry, endpoint: Endpoint, door: Door, server: ServerSettings) -> None:
         self._endpoint = endpoint
         self._envelope: Envelope | None = getattr(endpoint, "envelope", None)
+        self._is_bilingual = bool(getattr(endpoint, "bilingual", False))
         self._methods = frozenset(entry.methods.split())
         self._access: Access = entry.access
-        if entry.access == "docs":
-            self._access = "public" if server.debug else "admin"
+        if entry.access == "docs" and server.debug:
+            self._access = "public"
         if entry.access == "catalogue" and not server.public_catalogue:
             self._access = "caller"
         self._door = door
@@ -260,12 +268,16 @@ class Admitted:
         """Have errors written as clients of this route read them."""
         if self._envelope is not None:
             request.envelope = self._envelope
+        elif self._is_bilingual and "anthropic-version" in request.headers:
+            request.envelope = anthropic_error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit, then answer."""
         request: Incoming = scope["aigateway.request"]
         self.speak(request)
-        if self._access == "caller" or self._access in SCOPED:
+        if self._access == "docs":
+            await self._admit_operator(request)
+        elif self._access == "caller" or self._access in SCOPED:
             request.caller = await self._door.caller(request)
             if self._access in SCOPED:
                 require(request.caller, self._access)
@@ -279,6 +291,15 @@ class Admitted:
             await request.refuse(error, {"allow": allowed})
             return
         await self._endpoint(request)
+
+    async def _admit_operator(self, request: Incoming) -> None:
+        """Let operators in; tell others how people with a browser, which sends no key, get in."""
+        try:
+            request.caller = await self._door.caller(request)
+            require(request.caller, "admin")
+        except (Unauthenticated, Forbidden) as error:
+            error.args = (f"{error.message} {FOR_OPERATORS}",)
+            raise
 
 
 def _routes(entry: Entry, inside: Inside, door: Door) -> list[Route]:
@@ -305,13 +326,7 @@ def _local_path(scope: Scope) -> str:
 
 
 async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
-    request: Incoming = scope["aigateway.request"]
-    raise RequestError(
-        f"there is nothing at {request.scope['method'][:16]} {request.path[:128]!r}. "
-        "Chat is POST /v1/chat/completions; the base URL ends in /v1.",
-        status=404,
-        code="unknown_url",
-    )
+    raise nothing_there(scope["aigateway.request"], _local_path(scope))
 
 
 def _line(request: Incoming) -> str:

@@ -1,51 +1,58 @@
-"""The models there are, in OpenAI's list shape with what else is known."""
+"""The models there are, in OpenAI's list shape with what else is known, or in Anthropic's."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from pydantic_core import to_json
 
-from ..catalogue import base_price, provider_rows, visible
-from ..errors import UnknownModel
-from ..gateway import Gateway
-from ..types import IN_PROCESS, Caller, ModelInfo
+from ..catalogue import provider_rows, visible
+from ..errors import RequestError, UnknownModel
+from ..plan import find_card
+from ..types import ModelCard
 from ._incoming import Incoming
 from ._who import Inside
 
-__all__ = ["Models", "OneModel", "Providers", "Ranking", "model_card", "model_list"]
+__all__ = ["Models", "OneModel", "Providers", "Ranking"]
 
-
-RATES = ("input", "output", "cached", "cache_write")
+# Whoever sends this header reads Anthropic's shapes.
+VERSION = "anthropic-version"
+RFC3339 = "%Y-%m-%dT%H:%M:%SZ"
+# Rows of a page, and the most there may be (anthropic-sdk-python, model_list_params).
+USUAL, MOST, LONGEST_QUERY = 20, 1000, 4096
 
 
 class Models:
     """Answer GET /v1/models."""
 
+    bilingual = True
+
     def __init__(self, inside: Inside) -> None:
         self._gateway = inside.gateway
 
     async def __call__(self, request: Incoming) -> None:
-        """List routes and models."""
-        await request.answer(to_json({"object": "list", "data": model_list(self._gateway, request.caller)}))
+        """List routes and models; to clients of Anthropic's dialect, in theirs."""
+        cards = self._gateway.models(request.caller)
+        if VERSION in request.headers:
+            body = to_json(page(cards, bytes(request.scope.get("query_string", b""))))
+        else:
+            body = to_json({"object": "list", "data": cards})
+        await request.answer(body)
 
 
-class OneModel:
+class OneModel(Models):
     """Answer GET /v1/models/{id}; ids may hold slashes."""
-
-    def __init__(self, inside: Inside) -> None:
-        self._gateway = inside.gateway
 
     async def __call__(self, request: Incoming) -> None:
         """Describe one model, by its plain id or as provider/id."""
         name = unquote(str(request.scope["path_params"]["id"]))
-        for card in model_list(self._gateway, request.caller):
-            if name in {card["id"], f"{card['owned_by']}/{card['id']}"}:
-                await request.answer(to_json(card))
-                return
-        raise UnknownModel(f"the model {name[:128]!r} is not known here. GET /v1/models lists all.", param="model")
+        card = find_card(self._gateway.parts, request.caller, name, self._gateway.clock.wall())
+        if card is None:
+            raise UnknownModel(f"the model {name[:128]!r} is not known here. GET /v1/models lists all.", param="model")
+        await request.answer(to_json(in_messages(card) if VERSION in request.headers else card))
 
 
 class Providers:
@@ -74,44 +81,40 @@ class Ranking:
         await request.answer(to_json({"data": self._gateway.ranking(request.caller)}))
 
 
-def model_list(gateway: Gateway, caller: Caller = IN_PROCESS) -> list[dict[str, Any]]:
-    """List what a caller can ask for: routes first, then each provider's models."""
-    routes = [
-        {"id": name, "object": "model", "created": 0, "owned_by": "aigateway", "targets": open_to}
-        for name, targets in gateway.parts.names.routes.items()
-        if (open_to := [str(t) for t in targets if caller.may_use(name, str(t), t.model)])
-    ]
-    at, catalogue = gateway.clock.wall(), gateway.parts.catalogue
-    return [*routes, *(model_card(info, at, catalogue.is_listed(info)) for info in visible(catalogue, caller, at))]
+def page(cards: Iterable[ModelCard], query: bytes) -> dict[str, Any]:
+    """Give one page in Anthropic's list shape. Raises RequestError for bounds that make no sense."""
+    asked = dict(parse_qsl(query[:LONGEST_QUERY].decode("latin-1")))
+    limit = asked.get("limit", str(USUAL))
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= 4 and 1 <= int(limit) <= MOST):
+        raise RequestError(f"'limit' must be 1 to {MOST}", param="limit")
+    rows = list(map(in_messages, cards))
+    after, before = asked.get("after_id"), asked.get("before_id")
+    ids = [row["id"] for row in rows]
+    for name, value in (("after_id", after), ("before_id", before)):
+        if value is not None and value not in ids:
+            raise RequestError(f"{name!r} names {value[:128]!r}, which is not in the list", param=name)
+    start = ids.index(after) + 1 if after is not None else 0
+    end = ids.index(before) if before is not None else len(rows)
+    if before is not None and after is None:  # the page that ends before it
+        start, more = max(0, end - int(limit)), end > int(limit)
+    else:
+        end, more = min(end, start + int(limit)), start + int(limit) < end
+    shown = rows[start:end]
+    first, last = (shown[0]["id"], shown[-1]["id"]) if shown else (None, None)
+    return {"data": shown, "has_more": more, "first_id": first, "last_id": last}
 
 
-def model_card(info: ModelInfo, at: float, listed: bool | None = None) -> dict[str, Any]:
-    """Describe a model: what nobody knows of it is left out. `pricing` is per million tokens, at any hour and size."""
-    card: dict[str, Any] = {
-        "id": info.id,
-        "object": "model",
-        "created": _seconds(info.released),
-        "owned_by": info.provider,
-        "provider": info.provider,
-        "capabilities": sorted(info.abilities),
+def in_messages(card: ModelCard) -> dict[str, Any]:
+    """Describe a model as Anthropic's clients read it (anthropic-sdk-python 2.11, types/model_info)."""
+    created = datetime.fromtimestamp(card["created"], UTC).strftime(RFC3339)
+    ends = card.get("shutdown_date")
+    return {
+        "type": "model",
+        "id": card["id"],
+        "display_name": card["id"],
+        "created_at": created,
+        "lifecycle": "deprecated" if ends else "active",
+        "retires_at": f"{ends}T00:00:00Z" if ends else None,
+        "max_input_tokens": card.get("context_length"),
+        "max_tokens": card.get("max_output_tokens"),
     }
-    if info.window:
-        card["context_length"] = info.window
-    if info.max_output:
-        card["max_output_tokens"] = info.max_output
-    if info.shutdown:
-        card["shutdown_date"] = info.shutdown.isoformat()
-    price = base_price(info, at)
-    if price is not None:
-        card["pricing"] = {name: _dollars(rate) for name in RATES if (rate := getattr(price, name)) is not None}
-    if listed is not None:
-        card["listed"] = listed
-    return card
-
-
-def _dollars(picodollars_per_token: int) -> float:
-    return picodollars_per_token / 1_000_000
-
-
-def _seconds(day: date | None) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) if day else 0

@@ -12,6 +12,7 @@ from ..errors import RequestError
 from ..gateway import Gateway
 from ..secrets import without_keys
 from ..types import ChatRequest, Decision
+from ._as_caller import explain_as
 from ._incoming import Incoming
 from ._who import Inside
 
@@ -53,10 +54,14 @@ class OneDecision:
 
 
 class Explain:
-    """Answer GET /admin/explain?model=NAME, and POST with a chat request: where it would go now, asking nobody."""
+    """Answer GET /admin/explain?model=NAME, and POST with a chat request: where it would go now, asking nobody.
+
+    `caller=NAME` in the query asks for a client key of that name, else it is the operator who asks.
+    """
 
     def __init__(self, inside: Inside) -> None:
         self._gateway = inside.gateway
+        self._who = inside.who
 
     async def __call__(self, request: Incoming) -> None:
         """Run it dry, on what this process knows at the moment."""
@@ -64,7 +69,9 @@ class Explain:
             asked = ChatRequest.parse_json(await request.body())
         else:
             asked = ChatRequest.parse({"model": _query(request, "model"), "messages": NOTHING})
-        await request.answer(_told(self._gateway.explain(asked.model, asked)))
+        caller = _query(request, "caller")
+        explained = explain_as(self._gateway, self._who, asked, caller) if caller else None
+        await request.answer(_told(explained or self._gateway.explain(asked.model, asked)))
 
 
 def _told(decision: Decision) -> bytes:

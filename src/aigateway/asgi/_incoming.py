@@ -14,7 +14,9 @@ from pydantic_core import to_json
 from ..errors import GatewayError, NoAnswer, RequestError
 from ..types import ANYONE, Caller, ChatRequest, Routing
 
-__all__ = ["ASGIApp", "ClientGone", "ClientStuck", "Incoming", "Receive", "Scope", "Send", "error_body"]
+__all__ = [
+    "ASGIApp", "ClientGone", "ClientStuck", "Envelope", "Incoming", "Message", "Receive", "Scope", "Send", "error_body",
+]  # fmt: skip  # a list of names
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

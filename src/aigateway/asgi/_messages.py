@@ -22,6 +22,7 @@ class CreateMessage(Translated):
 
     surface = SURFACE
     envelope = staticmethod(anthropic_error)
+    dialect_headers = ("anthropic-beta", "anthropic-version")
 
 
 class CountTokens:

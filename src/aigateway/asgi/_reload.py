@@ -16,6 +16,7 @@ from ..config import Settings, with_running
 from ..errors import ConfigurationError, GatewayError, RequestError
 from ..gateway import Gateway
 from ._incoming import Receive, Scope, Send
+from ._unserved import as_http
 
 if TYPE_CHECKING:
     from ._app import Served
@@ -49,9 +50,11 @@ class App:
         return self._served.gateway
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection; what is not HTTP is not ours."""
+        """Serve one connection; a websocket is told that there is none here."""
         if scope["type"] == "http":
             await self._served(scope, receive, send)
+        elif scope["type"] == "websocket" and "websocket.http.response" in (scope.get("extensions") or ()):
+            await self._served(*as_http(scope, receive, send))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1003})
         else:

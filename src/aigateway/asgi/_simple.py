@@ -82,6 +82,18 @@ class ChatJSON(Prompted):
 class ChatForm(Prompted):
     """Answer POST /chat: a form with a `prompt` gives `{response, model, usage}`."""
 
+    async def __call__(self, request: Incoming) -> None:
+        """Refuse what is no such form before it is read, then answer."""
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind.startswith("multipart/") or kind == "application/json":
+            raise RequestError(
+                f"{kind[:64]!r} is not read here. Send prompt=... as application/x-www-form-urlencoded "
+                "(curl -d, not -F), or JSON to /chat/json.",
+                status=415,
+                code="content_type",
+            )
+        await super().__call__(request)
+
     def read(self, data: bytes) -> ChatRequest:
         """Read a form; only the prompt and the model are looked at. Raises RequestError."""
         try:

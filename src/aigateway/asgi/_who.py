@@ -77,7 +77,8 @@ class Who:
     def __init__(self, gateway: Gateway, before: Who | None = None) -> None:
         settings, table = gateway.settings, gateway.settings.callers
         self.table, old = table, before.table if before else None
-        static = StaticKeys((key.secret, _granted(key, index, settings)) for index, key in enumerate(table.keys))
+        self._written = [(key.secret, _granted(key, index, settings)) for index, key in enumerate(table.keys)]
+        static = StaticKeys(self._written)
         if len(static) != len(table.keys):
             where = settings.locate("callers", "keys")
             raise ConfigurationError(f"{where}: two of callers.keys have the same secret. Give each its own.")
@@ -97,6 +98,13 @@ class Who:
                 self.tokens.follow(before.tokens)
             verifiers.append(self.tokens)
         self.callers = Callers(static, verifiers)
+
+    def grants(self) -> list[Grant]:
+        """List what is known of client keys before they come; nothing is of tokens somebody else signs."""
+        weekly = self.weekly.clients if self.weekly is not None else ()
+        stored = self.stored.grants() if self.stored is not None else []
+        written = [grant for _, grant in self._written]
+        return [*written, *stored, *(Grant(Caller(client, tenant=f"weekly:{client}")) for client in weekly)]
 
 
 def _store(gateway: Gateway) -> tuple[CallerStore, Peppers]:
@@ -190,26 +198,32 @@ class RemoteTokens(Tokens):
 def _tokens(table: TokenSettings, settings: Settings, clock: Clock, fetch: Fetch) -> Tokens:
     claims = Claims(tuple(table.algorithms), table.audience, table.issuer, table.leeway, frozenset[str](table.scopes))
     try:
-        if table.jwks is None:
-            secret = table.secret and root(table.secret, _named(table.secret, "callers.jwt.secret"))
-            return Tokens(claims, secret=secret)
-        if table.secret is not None:
-            raise ConfigurationError("callers.jwt takes a secret or a jwks, not both.")
-        if table.audience is None:
-            raise ConfigurationError(
-                "callers.jwt.jwks needs an audience: the same keys sign the tokens of other applications."
-            )
-        kind, _, path = table.jwks.partition(":")
-        if kind == "https":
-            return RemoteTokens(claims, table.jwks, clock, fetch)
-        if kind != "file":
-            raise ConfigurationError('callers.jwt.jwks must be "https://..." or "file:PATH".')
-        text = place(Path(path), settings.context.base).read_bytes()
-        return Tokens(claims, keys=parse_jwks(text))
-    except OSError as error:
-        raise ConfigurationError(f"callers.jwt.jwks cannot be read: {error.strerror}.") from None
+        if table.jwks is not None:
+            return _keyed(claims, table, settings, clock, fetch)
+        secret = table.secret and root(table.secret, _named(table.secret, "callers.jwt.secret"))
+        return Tokens(claims, secret=secret)
     except ConfigurationError as error:
         raise ConfigurationError(f"{settings.locate('callers', 'jwt')}: {error.message}") from None
+
+
+def _keyed(claims: Claims, table: TokenSettings, settings: Settings, clock: Clock, fetch: Fetch) -> Tokens:
+    """Check tokens against public keys, in a file or at a URL."""
+    if table.secret is not None:
+        raise ConfigurationError("callers.jwt takes a secret or a jwks, not both.")
+    if table.audience is None:
+        raise ConfigurationError(
+            "callers.jwt.jwks needs an audience: the same keys sign the tokens of other applications."
+        )
+    kind, _, path = str(table.jwks).partition(":")
+    if kind == "https":
+        return RemoteTokens(claims, str(table.jwks), clock, fetch)
+    if kind != "file":
+        raise ConfigurationError('callers.jwt.jwks must be "https://..." or "file:PATH".')
+    try:
+        text = place(Path(path), settings.context.base).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"callers.jwt.jwks cannot be read: {error.strerror}.") from None
+    return Tokens(claims, keys=parse_jwks(text))
 
 
 def _root(secret: Secret, name: str, settings: Settings) -> Secret:

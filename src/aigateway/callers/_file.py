@@ -73,6 +73,12 @@ class FileStore:
             grant = self._grants.get(digest)
         return grant
 
+    def grants(self) -> list[Grant]:
+        """List what every key allows, the newest first."""
+        if self._document.changed or not self._is_read:
+            self._read()
+        return [*reversed(self._grants.values())]
+
     async def moved(self, old: str, new: str) -> None:
         """Keep a key under its new digest."""
         try:
@@ -214,7 +220,9 @@ def _grant(entry: Entry) -> Grant:
     if not all(isinstance(entry[what], list) for what in LISTS):
         raise TypeError
     scopes = frozenset(entry["scopes"] or ["chat"])
-    caller = Caller(entry["name"], scopes, entry["key"], entry["name"], tuple(entry["models"]), _limits(entry))
+    caller = Caller(
+        entry["name"], scopes, entry["key"], f"stored:{entry['name']}", tuple(entry["models"]), _limits(entry)
+    )
     ends = inf if entry["ends"] is None else float(entry["ends"])
     domains = tuple(domain_of(domain) for domain in entry["domains"])
     return Grant(caller, ends=ends, networks=networks(entry["networks"]), domains=domains)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from ..errors import RequestError
@@ -67,15 +68,26 @@ class StoredKeys:
         """Tell whether a key is written like one of these; a `gw_` key that is not is nobody's."""
         return well_spelled(key, PREFIXES)
 
+    def grants(self) -> list[Grant]:
+        """List what every key allows, where the place they are kept in can tell."""
+        listed: Callable[[], Iterable[Grant]] = getattr(self._store, "grants", tuple)
+        return list(listed())
+
     async def find(self, key: str, at: float) -> Grant | None:
         """Give what a key allows."""
         digest = self._peppers.digest(key)
         grant = await self._store.find(digest)
         if grant is not None:
-            return grant
+            return _apart(grant)
         for old in self._peppers.older(key):
             grant = await self._store.find(old)
             if grant is not None:
                 await self._store.moved(old, digest)
-                return grant
+                return _apart(grant)
         return None
+
+
+def _apart(grant: Grant) -> Grant:
+    """Give a key without a tenant one that no key of another sort has."""
+    caller = grant.caller
+    return grant if caller.tenant else replace(grant, caller=replace(caller, tenant=f"stored:{caller.name}"))

@@ -83,7 +83,7 @@ class WeeklyKeys:
             while len(self._known) >= WEEKS:  # the oldest first
                 del self._known[next(iter(self._known))]
             keys = {client: self.key(client, at) for client in self._clients}
-            known = {key: Grant(Caller(client, key=key.id, tenant=client)) for client, key in keys.items()}
+            known = {key: Grant(Caller(client, key=key.id, tenant=f"weekly:{client}")) for client, key in keys.items()}
             self._known[week] = known
         return known
 

@@ -30,7 +30,7 @@ class Meter:
 class Bill:
     """Say what one call used and cost; without an estimator, that nobody knows."""
 
-    __slots__ = ("_at", "_estimator", "_info", "_target")
+    __slots__ = ("_at", "_cost", "_estimator", "_info", "_target", "_usage")
 
     def __init__(
         self, target: Target, info: ModelInfo | None = None, at: float = 0.0, estimator: Estimator | None = None
@@ -39,6 +39,8 @@ class Bill:
         self._info = info
         self._at = at
         self._estimator = estimator
+        self._usage: Usage | None = None
+        self._cost = Cost()
 
     def usage(self, told: Usage | None, body: Mapping[str, Any], said: int) -> Usage | None:
         """Give what was told, else an estimate from the request and the `said` bytes that came back."""
@@ -47,8 +49,10 @@ class Bill:
         return self._estimator.spent(self._target, size_of(body), said)
 
     def cost(self, usage: Usage | None) -> Cost:
-        """Price what was used."""
-        return cost_of(usage, self._info, self._at)
+        """Price what was used; more than one asks for the same, and the prices do not change meanwhile."""
+        if usage is not self._usage:
+            self._usage, self._cost = usage, cost_of(usage, self._info, self._at)
+        return self._cost
 
     def learn(self, usage: Usage | None, body: Mapping[str, Any]) -> None:
         """Let a report about a whole answer improve the estimates."""

@@ -7,7 +7,7 @@ from datetime import date
 
 from ..types import ModelInfo
 
-__all__ = ["Catalogue"]
+__all__ = ["Catalogue", "lives"]
 
 
 class Catalogue(Mapping[str, Mapping[str, ModelInfo]]):
@@ -35,7 +35,7 @@ class Catalogue(Mapping[str, Mapping[str, ModelInfo]]):
         """List the models that answer themselves today; retired names are left out."""
         for table in self._tables.values():
             for model in table.values():
-                if model.successor is None or (model.shutdown is not None and model.shutdown > today):
+                if lives(model, today):
                     yield model
 
     def learn(self, provider: str, ids: Collection[str]) -> None:
@@ -49,3 +49,8 @@ class Catalogue(Mapping[str, Mapping[str, ModelInfo]]):
         """Tell whether its vendor lists a model; None while no list is known."""
         listed = self._listed.get(info.provider)
         return None if listed is None else info.id in listed
+
+
+def lives(model: ModelInfo, today: date) -> bool:
+    """Tell whether a model answers itself today."""
+    return model.successor is None or (model.shutdown is not None and model.shutdown > today)

@@ -6,14 +6,15 @@ import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import typer
 
+from ..asgi import Who, explain_as
 from ..config import Settings
 from ..errors import GatewayError, RequestError
 from ..gateway import Gateway
-from ..types import Decision
+from ..types import ChatRequest, Decision, messages_from
 from ._options import AsJSON, Config, Url, ask_server, settings_with_providers
 
 __all__ = ["explain"]
@@ -25,6 +26,10 @@ def explain(
         Path | None,
         typer.Option("--request", help="A chat request in JSON; - reads standard input.", show_default=False),
     ] = None,
+    caller: Annotated[
+        str | None,
+        typer.Option(help="Explain it for the client key of this name; else an operator asks.", show_default=False),
+    ] = None,
     config: Config = None,
     url: Url = None,
     as_json: AsJSON = False,
@@ -32,27 +37,31 @@ def explain(
     """Tell where a request would go now: what is left out, what rests, in which order the others are asked."""
     body = _body(model, request)
     if url:
-        found = ask_server(url, *_asked(model, body))
+        found = ask_server(url, *_asked(model, body, caller))
         _show(found["decision"], str(found["explained"]), as_json=as_json)
         return
-    decision = _dry(settings_with_providers(config, way_on="try `aigateway demo`"), model, body)
+    decision = _dry(settings_with_providers(config, way_on="try `aigateway demo`"), model, body, caller)
     _show(json.loads(decision.to_json()), decision.explain(), as_json=as_json)
 
 
-def _dry(settings: Settings, model: str, body: dict[str, Any] | None) -> Decision:
+def _dry(settings: Settings, model: str, body: dict[str, Any] | None, caller: str | None) -> Decision:
     """Ask a gateway of our own, with what the place of `state.url` remembers."""
     gateway = Gateway(settings)
     mirror = gateway.parts.mirror
     if mirror is not None:
         mirror.start(gateway.memory.rests)
         mirror.close()
-    return gateway.explain(model, body or "")
+    if caller is None:
+        return gateway.explain(model, body or "")
+    asked = ChatRequest.parse({"messages": messages_from(""), **(body or {}), "model": model})
+    return explain_as(gateway, Who(gateway), asked, caller)
 
 
-def _asked(model: str, body: dict[str, Any] | None) -> tuple[str, str, dict[str, Any] | None]:
-    if body is None:
-        return "GET", f"/admin/explain?model={quote(model, safe='')}", None
-    return "POST", "/admin/explain", body
+def _asked(model: str, body: dict[str, Any] | None, caller: str | None) -> tuple[str, str, dict[str, Any] | None]:
+    asks = {"model": model} if body is None else {}
+    asks |= {"caller": caller} if caller is not None else {}
+    query = f"?{urlencode(asks, quote_via=quote, safe='')}" if asks else ""
+    return "GET" if body is None else "POST", f"/admin/explain{query}", body
 
 
 def _body(model: str, source: Path | None) -> dict[str, Any] | None:

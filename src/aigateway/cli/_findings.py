@@ -12,6 +12,7 @@ from pathlib import Path
 from ..asgi import is_loopback
 from ..config import Settings
 from ..gateway import Gateway
+from ..routing import PATTERNS
 from ..secrets import place
 from ..types import Caller, ChatRequest, Target
 
@@ -125,8 +126,9 @@ def _of_route_names(view: View) -> Iterator[str]:
     catalogue = view.gateway.parts.catalogue
     for name, targets in view.gateway.parts.names.routes.items():
         reached = {str(target) for target in targets}
-        if not name:
-            yield 'routes."" can never be reached: a request without a model is answered by default_model'
+        vendor = next((vendor for pattern, vendor in PATTERNS if pattern.fullmatch(name)), "")
+        if vendor in catalogue:
+            yield f"routes.{name} is a word that stands for {vendor}: {name}-x, say, goes there and not to this route"
         for owner in catalogue:
             if name in catalogue[owner] and f"{owner}/{name}" not in reached:
                 yield f"routes.{name} hides the model {name} of {owner}, which is reached as {owner}/{name} only"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,7 @@ async def _run(faults: list[tuple[str, str]], write_config: Path | None, port: i
         if write_config is not None:
             try:
                 await _refuse_to_overwrite(anyio.Path(write_config))
-                await anyio.Path(write_config).write_text(sandbox_toml(standins), encoding="utf-8")
+                _write(write_config, sandbox_toml(standins))
             except OSError as error:
                 raise GatewayError(f"{write_config} cannot be written: {error.strerror}. Name another file.") from None
             typer.echo(f"Wrote {write_config}: try  aigateway ask --config {write_config} smart hi")
@@ -54,6 +55,15 @@ async def _run(faults: list[tuple[str, str]], write_config: Path | None, port: i
 async def _refuse_to_overwrite(path: anyio.Path) -> None:
     if await path.exists() and not (await path.read_text(encoding="utf-8", errors="replace")).startswith(MARK):
         raise RequestError(f"{path} exists and was not written by the sandbox. Name another file.")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file for its owner only, whatever was there before: a key is in it."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        if os.name == "posix":
+            os.fchmod(handle, 0o600)
+        file.write(text)
 
 
 def _fault(text: str) -> tuple[str, str]:

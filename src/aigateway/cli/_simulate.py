@@ -13,6 +13,7 @@ import typer
 from ..config import find_file
 from ..errors import ConfigurationError, RequestError
 from ._options import AsJSON
+from ._progress import Progress
 
 __all__ = ["simulate"]
 
@@ -45,7 +46,9 @@ def simulate(
     from ..testing.simulator import play, read_scenario, report_of, table_of
 
     assert scenario is not None  # noqa: S101  # one of them is there
-    report = report_of(play(read_scenario(scenario, config, seed=seed)))
+    plan = read_scenario(scenario, config, seed=seed)
+    with Progress("requests simulated", plan.scenario.requests or 0) as tell:
+        report = report_of(play(plan, tell=tell))
     typer.echo(json.dumps(report, indent=2) if as_json else table_of(report))
 
 
@@ -55,5 +58,7 @@ def _replay(source: Path, config: Path | None, seed: int | None, as_json: bool) 
     file = config or find_file(os.environ)
     if file is None:
         raise ConfigurationError("there is no configuration to replay with. Name one with --config.")
-    report = difference_of(replay(read_records(source), file, seed=seed))
+    records = read_records(source)
+    with Progress("requests replayed", len(records.decisions)) as tell:
+        report = difference_of(replay(records, file, seed=seed, tell=tell))
     typer.echo(json.dumps(report, indent=2) if as_json else replay_table_of(report))

@@ -12,15 +12,25 @@ from ._tables import Moment, SecretReference, Table
 __all__ = ["CallerKey", "CallerSettings", "TokenSettings", "WeeklySettings"]
 
 PLACE = re.compile(r"[a-z][a-z0-9_]{1,15}:.", re.ASCII)
+# What the tenants of keys begin with that are not in the configuration.
+SORTS = frozenset({"jwt", "stored", "weekly"})
 ClientScope = Literal["chat", "admin"]
 ClientName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Duration = Annotated[float, Field(ge=0, le=604_800, allow_inf_nan=False)]
 
 
+def _of_no_other_sort(name: str) -> str:
+    """Refuse the names that tenants of other keys have: who shares one shares kept answers and limits."""
+    sort, colon, _ = name.partition(":")
+    if colon and sort in SORTS:
+        raise ValueError(f"must not begin with {sort}:, as the tenants of other keys do")
+    return name
+
+
 class CallerKey(Table):
     """A key a client may come with, and what it allows."""
 
-    name: ClientName
+    name: Annotated[ClientName, AfterValidator(_of_no_other_sort)]
     allow_literal: bool = False  # before `secret`, which reads it
     secret: SecretReference
     scopes: list[ClientScope] = ["chat"]

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import ConfigurationError
+from ..routing import SORTED, SUFFIXES
 from ..secrets import Secret
 from ._environment import apply_environment, apply_roots, environment_only
 from ._origin import Context
@@ -136,6 +137,7 @@ def _read(path: Path) -> str:
 def _check_names(settings: Settings) -> None:
     """Refuse names that point at nothing: providers in targets, the fallback's route."""
     for name, route in settings.routes.items():
+        _check_route_name(settings, name)
         for index, target in enumerate(route.targets):
             provider, slash, _ = target.to.partition("/")
             if slash and target.to not in settings.routes and provider not in settings.providers:
@@ -149,6 +151,24 @@ def _check_names(settings: Settings) -> None:
             f"{settings.locate('fallback')}: fallback names the route {settings.fallback!r}, which does not exist. "
             f"{_nearest(settings.fallback, list(settings.routes))}"
         )
+
+
+def _check_route_name(settings: Settings, name: str) -> None:
+    """Refuse what nobody can ask for as it is meant, or not see in a log. Single spaces are in the names of models."""
+    suffix = next((end for end in SUFFIXES if name.endswith(end) and name != end), "")
+    if not name:
+        wrong = "a route has no name"
+    elif not name.isprintable():
+        wrong = f"the route {name!a:.80} holds what cannot be printed"
+    elif name != name.strip():
+        wrong = f"the route {name!r:.80} begins or ends with a space"
+    elif "  " in name:
+        wrong = f"the route {name!r:.80} holds two spaces in a row"
+    elif suffix:
+        wrong = f"the route {name!r:.80} ends in {suffix!r}, which asks for {SORTED[SUFFIXES[suffix]]}"
+    else:
+        return
+    raise ConfigurationError(f"{settings.locate('routes', name)}: {wrong}. Give it another name.")
 
 
 def _check_client_keys(settings: Settings) -> None:

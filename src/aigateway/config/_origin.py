@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +18,7 @@ HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 ASSIGNMENT = re.compile(
     r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
 )
-WORD = re.compile(r"""[A-Za-z0-9_-]+|"([^"]*)"|'([^']*)'""")
+WORD = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,12 @@ class Context:
 
     def where(self, path: Names) -> str:
         """Say where a setting stands, such as `aigateway.toml, line 7`."""
-        line = line_of(self.text, path)
+        line = self.line(path)
         return f"{self.origin}, line {line}" if line else self.origin
+
+    def line(self, path: Names) -> int | None:
+        """Give the line a setting stands on; None where there is no text, or nothing of it is in there."""
+        return line_of(self.text, path)
 
     def where_written(self, value: str) -> str:
         """Say where a value stands, such as a reference that nobody but a plug-in understands."""
@@ -81,7 +87,16 @@ def _written(text: str) -> list[tuple[int, list[str | int]]]:
 
 
 def _words(text: str) -> list[str]:
-    return [match[1] or match[2] or match[0] for match in WORD.finditer(text)]
+    return [_word(match[0]) for match in WORD.finditer(text)]
+
+
+def _word(written: str) -> str:
+    """Take the quotes off a name, and see what its escapes stand for."""
+    name = written[1:-1] if written[0] in "\"'" else written
+    if written[0] == '"' and "\\" in name:
+        with suppress(ValueError):  # it is no TOML, then
+            return next(iter(tomllib.loads(f"{written} = 0")))
+    return name
 
 
 def _agreement(written: Names, path: Names) -> int:

@@ -27,10 +27,33 @@ def parse_toml(text: str, origin: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         reason, _, where = str(error).rpartition(" (at ")
-        where = where.rstrip(")") or "its end"
-        raise ConfigurationError(
-            f"{origin} is not valid TOML at {where}: {reason or error}. Correct that line."
-        ) from None
+        place = re.fullmatch(r"line (\d+), column \d+\)", where)
+        line = int(place[1]) if place else 0
+        way_on = _left_open(text, line) or "Correct that line."
+        at = where.rstrip(")") if place else "its end"
+        raise ConfigurationError(f"{origin} is not valid TOML at {at}: {reason or error}. {way_on}") from None
+
+
+# What opens and closes, in the order they are looked for; a text of one line ends with it.
+MARKS = re.compile(
+    r"""#[^\n]*|"{3}(?:\\.|[^\\])*?"{3}|'{3}.*?'{3}|"{3}|'{3}|"(?:\\.|[^"\\\n])*"?|'[^'\n]*'?|[\[\]{}]""", re.DOTALL
+)
+
+
+def _left_open(text: str, line: int) -> str:
+    """Say which bracket, or text of several lines, of an earlier line is open where TOML ends to make sense."""
+    before = "".join(text.splitlines(keepends=True)[: line - 1]) if line else text
+    opened: list[tuple[str, int]] = []
+    for mark in MARKS.finditer(before):
+        if mark[0] in {"[", "{", '"""', "'''"}:
+            opened.append((mark[0], mark.start()))
+        elif mark[0] in {"]", "}"} and opened:
+            opened.pop()
+    if not opened:
+        return ""
+    what, at = opened[-1]
+    still = "is still open there. Close it" if line else "is never closed. Close it"
+    return f"The {what} of line {before.count(chr(10), 0, at) + 1} {still}."
 
 
 def explain(error: ValidationError, model: type[BaseModel], context: Context) -> ConfigurationError:
@@ -39,6 +62,8 @@ def explain(error: ValidationError, model: type[BaseModel], context: Context) ->
     # A misspelt name is also a missing one; the misspelling is what a person wants to hear of.
     first = next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
     path = _without_unions(first["loc"])
+    if UNSET.match(first["msg"]) and (several := _unset(problems, context)):
+        return several
     if first["type"] == "extra_forbidden":
         return unknown_setting(path, _allowed(model, path[:-1]), context)
     where = context.where(path)
@@ -46,6 +71,31 @@ def explain(error: ValidationError, model: type[BaseModel], context: Context) ->
     if first["type"] == "missing":
         return ConfigurationError(f"{where}: {name} is missing. Add it.")
     return ConfigurationError(f"{where}: {name}: {_reason(first['type'], first['msg'])}{_hint(first, path, context)}")
+
+
+UNSET = re.compile(r"Value error, the environment variable (\w+) is not set or empty\.")
+# Variables that are named at once.
+SHOWN = 8
+
+
+def _unset(problems: Sequence[ErrorDetails], context: Context) -> ConfigurationError | None:
+    """Name all variables that are not set, if there is more than one."""
+    found = [(match[1], problem) for problem in problems if (match := UNSET.match(problem["msg"]))]
+    names = list(dict.fromkeys(name for name, _ in found))
+    if len(names) < 2:
+        return None
+    numbers = [context.line(_without_unions(problem["loc"])) for _, problem in found]
+    lines = [str(number) for number in dict.fromkeys(numbers) if number]
+    where = f", line{'s' if len(lines) > 1 else ''} {_together(lines)}" if lines else ""
+    told = f"the environment variables {_together(names)} are not set or empty. Set them, or remove what names them."
+    return ConfigurationError(f"{context.origin}{where}: {told}")
+
+
+def _together(words: Sequence[str]) -> str:
+    """Join words as people do; of many the first ones."""
+    left = len(words) - SHOWN
+    *first, last = [*words[:SHOWN], f"{left} more"] if left > 0 else words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _hint(problem: ErrorDetails, path: Names, context: Context) -> str:

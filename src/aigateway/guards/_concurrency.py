@@ -40,7 +40,7 @@ class Concurrency:
             what = ("calls", "streams")[kind]
             raise _full(f"{self._most[kind]} {what} are under way, and there is room for no more")
         if self._own:
-            name = call.caller.tenant or call.caller.name
+            name = call.caller.space
             if self._callers[name] >= self._own:
                 raise _full(f"{self._own} calls of this caller are under way, and it may have no more")
             self._callers[name] += 1
@@ -50,7 +50,7 @@ class Concurrency:
         """Give the place back."""
         self._under_way[1 if call.request.stream else 0] -= 1
         if self._own:
-            name = call.caller.tenant or call.caller.name
+            name = call.caller.space
             self._callers[name] -= 1
             if not self._callers[name]:
                 del self._callers[name]

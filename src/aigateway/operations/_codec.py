@@ -70,7 +70,7 @@ def offered(request: ChatRequest, operations: frozenset[str], target: Target) ->
         raise ProviderError(
             Kind.UNSUPPORTED_PARAM, f"{target.provider} does not offer {request.operation}", remedy=ELSEWHERE
         )
-    return replace(request, operation="chat", native=None)
+    return replace(request, operation="chat", native=None, headers={})
 
 
 def native_body(peer: Peer, request: ChatRequest, target: Target) -> dict[str, Any]:

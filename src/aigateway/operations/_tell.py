@@ -5,7 +5,7 @@ A cache answers a stream that way, and so does a vendor that was asked for a str
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..types import NOTHING, NativeChunk, NativeReply, Said
@@ -46,7 +46,7 @@ def _item(index: int, item: dict[str, Any]) -> Iterator[Told]:
     words = kind in ("message", "reasoning")
     yield "response.output_item.added", {"output_index": index, "item": opened}, NOTHING if words else Said()
     if kind == "message":
-        for number, part in enumerate(item.get("content") or ()):
+        for number, part in enumerate(objects(item.get("content"))):
             yield from _part({**at, "content_index": number}, part)
     elif kind == "function_call":
         arguments = item.get("arguments", "")
@@ -55,9 +55,9 @@ def _item(index: int, item: dict[str, Any]) -> Iterator[Told]:
     yield "response.output_item.done", {"output_index": index, "item": item}, NOTHING if words else Said()
 
 
-def _part(at: dict[str, Any], part: Any) -> Iterator[Told]:
+def _part(at: dict[str, Any], part: dict[str, Any]) -> Iterator[Told]:
     kind, name = ("refusal", "refusal") if "refusal" in part else ("output_text", "text")
-    text = part.get(name) or ""
+    text = text_of(part, name)
     logprobs: dict[str, Any] = {} if kind == "refusal" else {"logprobs": []}
     yield "response.content_part.added", {**at, "part": {**part, name: ""}}, NOTHING
     yield f"response.{kind}.delta", {**at, "delta": text, **logprobs}, Said(text, content=bool(text))
@@ -67,7 +67,7 @@ def _part(at: dict[str, Any], part: Any) -> Iterator[Told]:
 
 def _messages(reply: NativeReply) -> Iterator[Told]:
     body = reply.body
-    usage = body.get("usage") or {}
+    usage = body["usage"] if isinstance(body.get("usage"), dict) else {}
     opened = {**body, "content": [], "stop_reason": None, "stop_sequence": None, "usage": {**usage, "output_tokens": 0}}
     yield "message_start", {"message": opened}, NOTHING
     for index, block in enumerate(body["content"]):
@@ -89,13 +89,24 @@ def _block(index: int, block: dict[str, Any]) -> Iterator[Told]:
     yield "content_block_start", {"index": index, "content_block": {**block, **empty}}, said
     deltas: list[tuple[str, str, Said]] = []
     if kind == "text":
-        deltas.append(("text_delta", "text", Said(str(block.get("text", "")))))
+        deltas.append(("text_delta", "text", Said(text_of(block, "text"))))
     elif kind == "thinking":
-        deltas.append(("thinking_delta", "thinking", Said("", str(block.get("thinking", "")))))
+        deltas.append(("thinking_delta", "thinking", Said("", text_of(block, "thinking"))))
         deltas += [("signature_delta", "signature", NOTHING)] if block.get("signature") else []
     for name, field, told in deltas:
-        yield "content_block_delta", {"index": index, "delta": {"type": name, field: block.get(field, "")}}, told
+        yield "content_block_delta", {"index": index, "delta": {"type": name, field: text_of(block, field)}}, told
     if kind == "tool_use":
         delta = {"type": "input_json_delta", "partial_json": to_json(block.get("input", {})).decode()}
         yield "content_block_delta", {"index": index, "delta": delta}, Said()
     yield "content_block_stop", {"index": index}, NOTHING
+
+
+def objects(value: object) -> list[dict[str, Any]]:
+    """Give the objects of a list; a vendor wrote it, so it may hold anything, or be none."""
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+
+
+def text_of(part: Mapping[str, Any], name: str) -> str:
+    """Give a text of an object; empty where there is none."""
+    value = part.get(name)
+    return value if isinstance(value, str) else ""

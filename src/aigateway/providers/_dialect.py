@@ -21,8 +21,8 @@ class Dialect:
     refuses; `roles` maps roles it does not know; `defaults` are sent unless the caller set them.
     `reasoning` names the field its answers carry thoughts in. `finish_failures` are finish
     reasons that mean the answer failed. `errors` is its error table, first match wins. `prefill` says that it
-    goes on with an assistant's message that stands last. `charged` names the field of its usage that
-    says, in US dollars, what it charged.
+    goes on with an assistant's message that stands last, `one_choice` that it gives one answer whatever `n`
+    asks for. `charged` names the field of its usage that says, in US dollars, what it charged.
     """
 
     base_url: str
@@ -40,4 +40,5 @@ class Dialect:
     errors: Sequence[Rule] = ()
     asks_usage: bool = True
     prefill: bool = False
+    one_choice: bool = False
     charged: str = ""

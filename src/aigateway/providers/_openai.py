@@ -61,6 +61,7 @@ class OpenAICompatible:
         self.base_url = base_url
         self.url = base_url + self.dialect.path
         self.operations = frozenset({*self.operations, *self.dialect.paths})
+        self.one_choice = self.dialect.one_choice
         self._heads: dict[tuple[Secret, bool], dict[str, str | Secret]] = {}
         self._rules = (*self.dialect.errors, *COMMON_RULES)
         self._peer = Peer(self.name, self.classify, self.refused)
@@ -101,7 +102,7 @@ class OpenAICompatible:
         if request.native is not None:
             self._drop_refused(body, notes)
             self.adapt_native(request.operation, body, target, notes)
-        headers = codec.headers(self._headers(key, request.stream), key)
+        headers = {**codec.headers(self._headers(key, request.stream), key), **request.headers}
         return HTTPRequest("POST", self.address(request.operation), headers, to_json(body), notes)
 
     def address(self, operation: str) -> str:

@@ -49,11 +49,12 @@ class Provider(Protocol):
 
     `operations` names what it is asked for. What is not in there never reaches it: a request in
     another dialect (`responses`, `messages`) comes as the chat it means, embeddings and images go
-    elsewhere. What is in there comes with that `request.operation`, and the caller's own body in
-    `request.native`.
+    elsewhere. What is in there comes with that `request.operation`, the caller's own body in
+    `request.native`, and the dialect's own headers, as the caller sent them, in `request.headers`.
 
     Optional, for both kinds of provider: `continuation(request, text) -> ChatRequest | None`, the
-    request that makes it go on after `text`.
+    request that makes it go on after `text`; `one_choice`, true where it gives one answer whatever
+    `n` asks for, so that who asked for more in a stream is told in time.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Where to send it, and where next: names, policies, attempts; no I/O, no sleeping."""
 
 from ._failover import Attempt, Attempts
-from ._names import Names, Resolved, Rules
+from ._names import PATTERNS, SORTED, SUFFIXES, Names, Resolved, Rules
 from ._screen import Needs, Passed, Screen
 from ._space import one_space
 from ._tree import Branch
@@ -9,6 +9,6 @@ from ._when import When
 from .order import POLICIES, Orders, Policy, Priority
 
 __all__ = [
-    "POLICIES", "Attempt", "Attempts", "Branch", "Names", "Needs", "Orders", "Passed", "Policy", "Priority", "Resolved",
-    "Rules", "Screen", "When", "one_space",
+    "PATTERNS", "POLICIES", "SORTED", "SUFFIXES", "Attempt", "Attempts", "Branch", "Names", "Needs", "Orders", "Passed",
+    "Policy", "Priority", "Resolved", "Rules", "Screen", "When", "one_space",
 ]  # fmt: skip  # a list of names

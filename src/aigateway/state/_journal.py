@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 from ..secrets import without_keys
@@ -26,8 +27,9 @@ BATCH = 1024 * 1024
 class Journal:
     """Append records to a file; past `most` bytes it is renamed to NAME.1, and one of that name is replaced.
 
-    Several processes may write the same file. A disk that is full or gone is said once and tried
-    again; what could not be written meanwhile is lost, and `lost` counts it.
+    Several processes may write the same file, and tools that rotate logs may remove, rename or cut it.
+    A disk that is full or gone is said once and tried again; what could not be written meanwhile is
+    lost, and `lost` counts it.
     """
 
     def __init__(self, path: Path, most: int) -> None:
@@ -58,7 +60,7 @@ class Journal:
         if self._thread is not None:
             self._thread.join(CLOSING)
             self._thread = None
-            self._wake.clear()
+        self._wake.clear()
 
     def _run(self) -> None:
         while not self._closing:
@@ -71,9 +73,9 @@ class Journal:
             lines = self._taken()
             try:
                 self._write(b"".join(lines))
-            except OSError as error:
+            except Exception as error:  # a disk's, as a rule; the thread goes on whatever it is
                 self.lost += len(lines)
-                reason = error.strerror or type(error).__name__
+                reason = getattr(error, "strerror", None) or type(error).__name__
                 if not self.fault:
                     LOG.warning("decisions cannot be written to %s: %s. Requests go on without.", self.path, reason)
                 self.fault = reason
@@ -99,18 +101,28 @@ class Journal:
     def _write(self, data: bytes) -> None:
         """Append under the lock that whoever renames the file holds, too."""
         with locked(self.path, PATIENCE):
-            if self.path.exists() and self.path.stat().st_size + len(data) > self._most:
+            size = self.path.stat().st_size if self.path.exists() else 0
+            if size and size + len(data) > self._most:
                 os.replace(self.path, self.path.with_name(f"{self.path.name}.1"))
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 before = os.fstat(handle).st_size
                 try:
-                    _all(handle, data)
+                    _all(handle, data if _is_whole(handle, before) else b"\n" + data)
                 except OSError:
-                    os.ftruncate(handle, before)  # half a line is no record
+                    with suppress(OSError):  # half a line is no record
+                        os.ftruncate(handle, before)
                     raise
             finally:
                 os.close(handle)
+
+
+def _is_whole(handle: int, size: int) -> bool:
+    """Tell whether the last line has its end; it has none where its writer died, or somebody cut the file."""
+    if not size:
+        return True
+    os.lseek(handle, size - 1, os.SEEK_SET)
+    return os.read(handle, 1) == b"\n"
 
 
 def _all(handle: int, data: bytes) -> None:

@@ -8,9 +8,12 @@ __all__ = ["Rule", "SharedLimits", "Taken"]
 
 
 class Rule:
-    """Allow `limit` in any 60 seconds, `burst` of them at once; one comes back every `step` seconds."""
+    """Allow `limit` in any 60 seconds, `burst` of them at once; one comes back every `step` seconds.
 
-    __slots__ = ("burst", "limit", "shown", "step")
+    `name` begins the name of what is counted by it: whoever has two rules is counted by each apart.
+    """
+
+    __slots__ = ("burst", "limit", "name", "shown", "step")
 
     def __init__(self, limit: int, burst: int) -> None:
         self.limit = limit
@@ -18,6 +21,7 @@ class Rule:
         # With the burst taken at once, the others are spread over what is left of the window.
         self.step = 60.0 / max(1, limit - burst)
         self.shown = str(limit)
+        self.name = f"{limit}/{burst}/"
 
 
 class Taken(NamedTuple):
@@ -38,7 +42,7 @@ class Taken(NamedTuple):
 class SharedLimits(Protocol):
     """Take from one limit in several processes; a `Mirror` that can do it has it as `limits`.
 
-    An identity is a name that says which limit it is of, too.
+    An identity is a name that says which limit it is of, too, and by which rule.
     """
 
     async def take(self, identity: str, amount: int, rule: Rule) -> Taken | None:
@@ -47,5 +51,5 @@ class SharedLimits(Protocol):
     def correct(self, identity: str, more: int, rule: Rule, taken: Taken) -> None:
         """Take more, or (negative) give back, of what was taken; returns at once."""
 
-    def look(self, identity: str, rule: Rule) -> Taken | None:
-        """Tell how much is left, as far as this process knows; None where it knows nothing."""
+    def look(self, identity: str, rule: Rule, amount: int = 0) -> Taken | None:
+        """Tell how much is left, and when an amount would pass, as far as this process knows; None for nothing."""

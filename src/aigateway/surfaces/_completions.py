@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import GatewayError, RequestError
 from ..types import Chunk, NativeChunk, Reply, Usage
+from ._fields import elsewhere
 from ._surface import Named
 
 __all__ = ["Completions"]
@@ -38,6 +39,8 @@ class Completions:
         """Give the chat body a request means; fields both have pass. Raises RequestError naming the caller's field."""
         if body.get("messages") is not None:
             raise RequestError("'messages' belong to /v1/chat/completions; here it is 'prompt'", param="messages")
+        if body.get("prompt") is None:
+            elsewhere(body, "prompt", {"input": "/v1/responses or /v1/embeddings"})
         for name, instead in REFUSED.items():
             value = body.get(name)
             if name == "best_of" and value in (1, body.get("n", 1)):

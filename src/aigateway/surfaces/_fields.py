@@ -7,7 +7,19 @@ from typing import Any
 
 from ..errors import RequestError
 
-__all__ = ["rows", "text_at"]
+__all__ = ["CHATS", "OPENAIS", "elsewhere", "rows", "text_at"]
+
+# Fields that belong to other dialects, and where those are served.
+CHATS = {"messages": "/v1/chat/completions"}
+OPENAIS = {"input": "/v1/responses", "prompt": "/v1/completions"}
+
+
+def elsewhere(body: Mapping[str, Any], wanted: str, places: Mapping[str, str]) -> None:
+    """Refuse what was sent to the wrong place, naming the right one. Raises RequestError."""
+    for name, place in places.items():
+        if body.get(name) is not None:
+            message = f"{wanted!r} is missing, and {name!r} is a field of {place}. Send it there, or send {wanted!r}."
+            raise RequestError(message, param=name, code="missing_required_parameter")
 
 
 def rows(value: object, path: str) -> list[dict[str, Any]]:

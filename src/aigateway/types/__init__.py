@@ -2,6 +2,7 @@
 
 from ._call import Call, Clock, Outcome
 from ._caller import ANYONE, IN_PROCESS, Caller, Limits
+from ._card import ModelCard
 from ._decision import Considered, Decision, Drop, Ended, Role, Step, Trace
 from ._limits import Hedge, Recovery, Retries, Shadow, Terms, Timeouts
 from ._models import ABILITIES, ModelInfo, Price
@@ -15,7 +16,7 @@ from .request import ANYWHERE, ChatRequest, MaxPrice, Routing, messages_from, re
 __all__ = [
     "ABILITIES", "ANYONE", "ANYWHERE", "IN_PROCESS", "NOTHING", "Call", "Caller", "Candidate", "ChatRequest", "Chunk",
     "Clock", "Considered", "Cost", "Decision", "Drop", "Ended", "Event", "Facts", "HTTPRequest", "Hedge", "Limits",
-    "MaxPrice", "ModelInfo", "NativeChunk", "NativeReply", "Outcome", "Price", "Recovery", "Reply", "Retries", "Role",
-    "Routing", "Said", "Shadow", "Step", "Target", "Terms", "Timeouts", "Trace", "Usage", "WireFailure",
-    "WireResponse", "messages_from", "read_json", "written",
+    "MaxPrice", "ModelCard", "ModelInfo", "NativeChunk", "NativeReply", "Outcome", "Price", "Recovery", "Reply",
+    "Retries", "Role", "Routing", "Said", "Shadow", "Step", "Target", "Terms", "Timeouts", "Trace", "Usage",
+    "WireFailure", "WireResponse", "messages_from", "read_json", "written",
 ]  # fmt: skip  # a list of names

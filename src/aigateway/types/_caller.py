@@ -32,6 +32,14 @@ class Caller:
     limits: Limits | None = None
 
     @property
+    def space(self) -> str:
+        """Name whom it shares kept answers and limits with: its tenant; without one, callers of its name without one.
+
+        No key can be named like the latter, so what a program asks for itself is never told to a client.
+        """
+        return self.tenant or f"\0{self.name}"
+
+    @property
     def is_admin(self) -> bool:
         """Tell whether operator routes are open to it."""
         return "admin" in self.scopes

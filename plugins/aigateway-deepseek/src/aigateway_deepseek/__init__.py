@@ -65,6 +65,7 @@ class DeepSeek(OpenAICompatible):
             ),
         ),
         prefill=True,
+        one_choice=True,  # api-docs.deepseek.com, api/create-chat-completion: there is no `n`
     )
 
     def __init__(self, options: Options) -> None:

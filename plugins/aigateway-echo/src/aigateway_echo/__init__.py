@@ -25,6 +25,7 @@ class Echo:
     """Answer with the last user message, or with a call of the first tool offered."""
 
     operations: frozenset[str] = frozenset({"chat"})
+    one_choice = True
 
     def __init__(self, options: Options) -> None:
         self.name = options.name

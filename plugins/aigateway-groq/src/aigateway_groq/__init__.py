@@ -86,6 +86,7 @@ class Groq(OpenAICompatible):
         drop=REFUSED | FOREIGN,
         roles={"developer": "system"},  # groq-python's message types know no developer
         reasoning="reasoning",
+        one_choice=True,
         errors=ERRORS,
     )
     decoder_class = GroqDecoder

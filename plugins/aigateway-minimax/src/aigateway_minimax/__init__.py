@@ -44,6 +44,7 @@ class MiniMax(OpenAICompatible):
         drop=frozenset({"presence_penalty", "frequency_penalty", "logit_bias"}),
         message_drop=frozenset({"reasoning"}),  # other vendors' thoughts
         roles={"developer": "system"},
+        one_choice=True,
         errors=RULES,
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,8 +17,10 @@ import anyio
 from aigateway.guards import Meter
 from aigateway.state import Rule, Taken
 
+from ._elsewhere import from_elsewhere
 from ._leases import WINDOW, Lease, Leases, microseconds, step_of
 from ._limit_scripts import TAKE
+from ._link import hang_up
 from ._place import Place
 
 __all__ = ["RedisLimits"]
@@ -87,7 +88,7 @@ class RedisLimits:
         with self._lock:
             own = self._own.take(identity, amount, rule, now)
             if not own.admitted:
-                return own._replace(shared=True)
+                return self._refused(identity, amount, own, now)
             lease = self._leases.find(identity, rule)
             if lease is None:
                 return None
@@ -100,7 +101,7 @@ class RedisLimits:
                 self._own.correct(identity, -amount, rule, own, now)
                 return lease.told(amount, False, now)
             ready = anyio.Event()
-            ask = Ask(identity, lease, amount, _from_elsewhere(ready.set))
+            ask = Ask(identity, lease, amount, from_elsewhere(ready.set))
             self._asks.append(ask)
         self._wake()
         taken = await self._answer(ask, ready)
@@ -115,14 +116,27 @@ class RedisLimits:
         with self._lock:
             if taken.shared:
                 self._own.correct(identity, more, rule, taken._replace(at=now), now)
+                lease = self._leases.known(identity)
+                if lease is not None:  # what is told of it until Redis says more
+                    lease.full = max(lease.full, now) + more * step_of(rule)
             self._owe(identity, Debt(rule, more, now, int(taken.at) if taken.shared else 0))
         self._wake()
 
-    def look(self, identity: str, rule: Rule) -> Taken | None:
-        """Tell how much is left, as far as this process knows."""
+    def look(self, identity: str, rule: Rule, amount: int = 0) -> Taken | None:
+        """Tell how much is left, and when an amount would pass, as far as this process knows."""
         with self._lock:
-            lease = self._leases.known(identity)
-            return lease.told(0, True, self._now()) if lease is not None and self._linked else None
+            lease, now = self._leases.known(identity), self._now()
+            if lease is None or not self._linked:
+                return None
+            return lease.told(0, True, now)._replace(wait=max(0.0, lease.wait(amount, now)))
+
+    def _refused(self, identity: str, amount: int, own: Taken, now: float) -> Taken:
+        """Tell how it stands in Redis, where that is known: others take from it, too, and less comes back a second."""
+        lease = self._leases.known(identity)
+        if lease is None:
+            return own._replace(shared=True)
+        told = lease.told(amount, False, now)
+        return told if told.wait > own.wait else own._replace(shared=True)
 
     async def _answer(self, ask: Ask, ready: anyio.Event) -> Taken | None:
         """Wait for the thread; who waits in vain is the last one who does."""
@@ -181,11 +195,7 @@ class RedisLimits:
         finally:
             self._linked = False
             self._give_up()
-            writer = getattr(connection, "_writer", None)
-            if writer is not None:
-                writer.transport.abort()
-            with suppress(Exception):
-                await connection.disconnect(nowait=True)
+            await hang_up(connection)
 
     async def _round(self, connection: Any) -> None:
         """Say everything there is to say."""
@@ -234,7 +244,7 @@ class RedisLimits:
         return self._words(identity, lease.rule, ahead, 0, 0, 0, 0, *(ask.amount for ask in group if ask.amount))
 
     def _words(self, identity: str, rule: Rule, *rest: int) -> tuple[Any, ...]:
-        key = self._place.limit(f"{rule.limit}/{rule.burst}/{identity}".encode("utf-8", "surrogatepass"))
+        key = self._place.limit(identity.encode("utf-8", "surrogatepass"))
         head = microseconds(step_of(rule)), rule.burst, rule.limit, microseconds(WINDOW)
         return ("EVAL", TAKE, 1, key, *head, *rest)
 
@@ -266,20 +276,6 @@ class RedisLimits:
         """Send everybody away who still waits."""
         while self._asks:
             self._settle(self._asks.popleft())
-
-
-def _from_elsewhere(function: Callable[[], object]) -> Callable[[], object]:
-    """Give what calls a function of the running event loop from another thread, and never waits for it."""
-    try:
-        call = asyncio.get_running_loop().call_soon_threadsafe
-    except RuntimeError:
-        call = sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon
-
-    def tell() -> None:
-        with suppress(Exception):  # that loop has ended
-            call(function)
-
-    return tell
 
 
 def _numbers(answer: object, asked: int) -> list[int]:

@@ -8,12 +8,12 @@ from contextlib import suppress
 from typing import Any, Self
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from ._place import PATIENCE, Place
 from ._scripts import FIELDS, KEEP, READ
 
-__all__ = ["Link"]
+__all__ = ["Link", "hang_up"]
 
 
 class Link:
@@ -37,7 +37,7 @@ class Link:
 
     async def __aexit__(self, *exc_info: object) -> None:
         for connection in (self._asks, self._listens):
-            await _hang_up(connection)
+            await hang_up(connection)
 
     async def read(self) -> list[bytes]:
         """Give the rows kept in Redis; raises ResponseError where what is there is not ours."""
@@ -85,9 +85,10 @@ class Link:
         return await self._asks.read_response()
 
 
-async def _hang_up(connection: AbstractConnection) -> None:
+async def hang_up(connection: AbstractConnection) -> None:
+    """Let go of a connection at once, whatever becomes of the other end."""
     writer = getattr(connection, "_writer", None)
     if writer is not None:
         writer.transport.abort()  # a close would wait for a goodbye (TLS) that may never come
-    with suppress(RedisError, OSError):
+    with suppress(Exception):
         await connection.disconnect(nowait=True)

@@ -52,7 +52,7 @@ class RedisMirror:
                     LOG.warning("What rests is not shared: %s", error)
 
     def _begin(self, rests: Rests) -> None:
-        sharing = Sharing(self._place, rests, self._limits)
+        sharing = Sharing(self._place, rests, self._limits, self.shelf)
         thread = Thread(target=sharing.run, name="aigateway-redis", daemon=True)
         try:
             thread.start()
@@ -63,7 +63,6 @@ class RedisMirror:
 
     def close(self) -> None:
         """Say the last changes and stop, within a second; what does not end by then ends by itself."""
-        self.shelf.close()
         with self._lock:
             sharing, thread = self._sharing, self._thread
             self._sharing = self._thread = None
@@ -86,4 +85,5 @@ class RedisMirror:
         self._process, self._lock = os.getpid(), Lock()
         if self._limits is not None:
             self._limits.forget()
+        self.shelf.forget()
         self._sharing = self._thread = None

@@ -24,6 +24,7 @@ from ._limits import RedisLimits
 from ._link import Link
 from ._place import Place
 from ._scripts import FIELDS
+from ._shelf import RedisShelf
 from ._table import Table
 
 __all__ = ["Sharing"]
@@ -50,12 +51,15 @@ Level = Literal["", "unkept", "away"]
 class Sharing:
     """Tell others what happened here, and the gateway what happened elsewhere, until stopped."""
 
-    def __init__(self, place: Place, rests: Rests, limits: RedisLimits | None = None) -> None:
+    def __init__(
+        self, place: Place, rests: Rests, limits: RedisLimits | None = None, shelf: RedisShelf | None = None
+    ) -> None:
         self.fault = f"Redis at {place.name}: it was not reached yet"
         self._level: Level = ""
         self._place = place
         self._rests = rests
         self._limits = limits
+        self._shelf = shelf
         self._process = f"{os.getpid():x}-{secrets.token_hex(8)}"
         self._random = Random(self._process)  # noqa: S311  # jitter, not cryptography
         self._table = Table()
@@ -86,6 +90,8 @@ class Sharing:
         self._call(self._wake.set)
         if self._limits is not None:
             self._limits.wake()
+        if self._shelf is not None:
+            self._shelf.wake()
 
     def abandon(self) -> None:
         """Give back what a thread that could not be started would have used."""
@@ -105,7 +111,7 @@ class Sharing:
             self._loop.close()
 
     async def _main(self) -> None:
-        work: asyncio.Future[Any] = asyncio.gather(self._stay_linked(), self._stay_leasing())
+        work: asyncio.Future[Any] = asyncio.gather(self._stay_linked(), self._stay_leasing(), self._stay_keeping())
         stopping: asyncio.Future[Any] = asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait({work}, timeout=LAST_WORD)
@@ -138,6 +144,12 @@ class Sharing:
             except Exception as error:  # whatever a wrong server may cause
                 LOG.debug("Redis at %s: limits are not shared (%s)", self._place.name, self._place.shown(error))
             await _within(LONGEST * self._random.uniform(0.25, 0.5), self._stopping)
+
+    async def _stay_keeping(self) -> None:
+        """Read and keep answers for whoever asks; a connection that had worked is made anew at once."""
+        while self._shelf is not None and not self._stopping.is_set():
+            if not await self._shelf.serve(self._stopping):
+                await _within(LONGEST * self._random.uniform(0.25, 0.5), self._stopping)
 
     def _note_limits(self, reason: str) -> None:
         if not self._limits_noted:

@@ -23,8 +23,8 @@ LONGEST = 255
 # Hexadecimal digits of a request's fingerprint that stand before the answer.
 DIGITS = 64
 HEADER = "idempotent-replayed"
-# What marks a key somebody is answering, and seconds between two looks whether it is answered.
-CLAIM, LOOK = ":claim", 0.1
+# What marks a key somebody is answering, and seconds between two looks whether it is answered: more and more.
+CLAIM, LOOK, LONGEST_LOOK = ":claim", 0.05, 0.4
 # Seconds a request that failed or was cancelled may take to give its claim back.
 GIVING_UP = 1.0
 
@@ -55,7 +55,7 @@ class Idempotency:
             return
         if len(named) > LONGEST:
             raise RequestError(f"'Idempotency-Key' is longer than {LONGEST} characters", param=NAME)
-        key = f"{call.caller.tenant or call.caller.name}\0{named}"
+        key = f"{call.caller.space}\0{named}"
         asked = fingerprint(call)
         while key in self._under_way:
             other, ended = self._under_way[key]
@@ -117,15 +117,23 @@ class Idempotency:
         call.aside[id(self)] = (key, asked, gathered)
 
     async def _shared(self, call: Call, name: str, shelf: Shelf) -> bytes | None:
-        """Give what another process answered; wait for one that is about to; None makes this one the one."""
+        """Give what another process answered; wait for one that is about to; None makes this one the one.
+
+        It is claimed first and looked for then: one that was answered in between is found.
+        """
+        look = LOOK
         while True:
-            data = await shelf.get(name)
             left = call.deadline - self._clock.now()
-            if data is not None or await shelf.claim(name + CLAIM, max(1.0, left)):
+            is_ours = await shelf.claim(name + CLAIM, max(1.0, left))
+            data = await shelf.get(name)
+            if data is not None and is_ours:
+                await shelf.release(name + CLAIM)
+            if data is not None or is_ours:
                 return data
             if left <= LOOK:
                 raise _busy()
-            await self._clock.sleep(LOOK)
+            await self._clock.sleep(min(look, left))
+            look = min(2 * look, LONGEST_LOOK)
 
     async def _keep(self, key: str, asked: str, reply: Reply | None) -> None:
         data = asked.encode() + dump(reply) if reply is not None else b""

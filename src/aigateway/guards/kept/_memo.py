@@ -76,7 +76,8 @@ def fingerprint(call: Call, *more: str) -> str:
     asked = call.request
     routing = call.request.routing
     parts = [asked.operation, asked.model, asked.body, asked.native, dict(asked.extra), asdict(routing), *more]
-    who = [call.caller.tenant or call.caller.name, sorted(call.caller.models)]
+    parts += [dict(asked.headers)] if asked.headers else []
+    who = [call.caller.space, sorted(call.caller.models)]
     text = json.dumps([who, *parts], sort_keys=True, separators=(",", ":"), default=sorted)
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...types import Chunk, Reply
 from ...types.request._request import _explain
+from .._fields import OPENAIS, elsewhere
 from ._request import chat_fields
 from ._stream import PER_TOKEN, MessagesTelling
 
@@ -34,6 +35,8 @@ class Messages:
         """Give the chat body a request means. Raises RequestError naming the caller's own field, or NativeOnly."""
         from pydantic import ValidationError
 
+        if not body.get("messages"):
+            elsewhere(body, "messages", OPENAIS)
         try:
             _adapter().validate_python(body)
         except ValidationError as error:

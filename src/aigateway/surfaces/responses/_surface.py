@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...types import Chunk, Reply
 from ...types.request._request import _explain
+from .._fields import CHATS, elsewhere
 from ._request import chat_fields, native_fields
 from ._stream import ResponsesTelling
 
@@ -31,6 +32,8 @@ class Responses:
         """Give the chat body a request means. Raises RequestError naming the caller's own field, or NativeOnly."""
         from pydantic import ValidationError
 
+        if body.get("input") is None:
+            elsewhere(body, "input", CHATS)
         try:
             _adapter().validate_python(body)
         except ValidationError as error:

@@ -12,7 +12,7 @@ from typing import Any
 from ...types import Decision, Step
 from ._figures import dollars, quantiles
 from ._records import Records, questions_of
-from ._run import play
+from ._run import NOBODY, Tell, play
 from ._scenario import read_scenario
 from ._seen import Seen, calls_by_target
 from ._vendors import Recorded
@@ -32,10 +32,11 @@ class Replayed:
     notes: Sequence[str] = ()
 
 
-def replay(records: Records, config: Path, *, seed: int | None = None) -> Replayed:
+def replay(records: Records, config: Path, *, seed: int | None = None, tell: Tell = NOBODY) -> Replayed:
     """Ask again what was asked, through a gateway of this configuration; targets behave as they were seen to.
 
-    `seed` is the recorded gateway's, unless it is given. Raises ConfigurationError.
+    `seed` is the recorded gateway's, unless it is given; `tell` is called with how many were asked
+    so far. Raises ConfigurationError.
     """
     decisions = records.decisions
     drawn = next((d.seed for d in decisions if d.seed is not None), 0) if seed is None else seed
@@ -44,7 +45,7 @@ def replay(records: Records, config: Path, *, seed: int | None = None) -> Replay
     questions = list(questions_of(records))
     seen = Seen(decisions)
     registry = Recorded(seen, {question.number: question for question in questions})
-    played = play(read_scenario(data), questions, registry=registry)
+    played = play(read_scenario(data), questions, registry=registry, tell=tell)
     again = [asked.decision or Decision() for asked in played.asked]
     return Replayed(decisions, again, drawn, _notes(records, seen, again))
 

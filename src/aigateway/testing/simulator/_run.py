@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -23,10 +23,12 @@ from ._order import repeatable
 from ._scenario import Plan, host_of
 from ._vendor import Vendor
 
-__all__ = ["Played", "play"]
+__all__ = ["NOBODY", "Played", "Tell", "play"]
 
 # A person's words; sizes are stated beside them, so that nothing long has to be carried about.
 SAYS = "A simulated question."
+Tell = Callable[[int], object]
+NOBODY: Tell = lambda asked: None  # noqa: E731  # a default, not a function
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Played:
 class Play:
     """One scenario under way."""
 
-    def __init__(self, plan: Plan, registry: Registry | None) -> None:
+    def __init__(self, plan: Plan, registry: Registry | None, tell: Tell) -> None:
+        self._tell = tell
         seed = plan.scenario.seed
         self.clock = LoopClock(plan.scenario.start)
         self.network = Network(_vendors(plan), _accounts(plan))
@@ -64,6 +67,7 @@ class Play:
                 await anyio.sleep(max(0.0, question.at - self.clock.now()))
                 asked = Asked(question)
                 self.asked.append(asked)
+                self._tell(len(self.asked))
                 clients.start_soon(self._ask, asked)
         return self.clock.now()
 
@@ -133,17 +137,19 @@ def _caller(question: Question) -> Caller:
     return Caller(question.caller, tenant=question.caller) if question.caller else IN_PROCESS
 
 
-def play(plan: Plan, workload: Iterable[Question] | None = None, *, registry: Registry | None = None) -> Played:
+def play(
+    plan: Plan, workload: Iterable[Question] | None = None, *, registry: Registry | None = None, tell: Tell = NOBODY
+) -> Played:
     """Play a scenario to its end, or the questions of `workload` in its place.
 
-    Raises ConfigurationError where it cannot be played.
+    `tell` is called with how many were asked so far. Raises ConfigurationError where it cannot be played.
     """
     if find_spec("trio") is None:
         raise ConfigurationError("the simulator needs trio, which is not installed. Install aigateway[testing].")
     import trio
     import trio.testing
 
-    found = Play(plan, registry)
+    found = Play(plan, registry, tell)
     clock = trio.testing.MockClock(autojump_threshold=0)
     with repeatable(plan.scenario.seed):
         seconds: float = trio.run(found.run, workload, clock=clock)

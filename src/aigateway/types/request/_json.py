@@ -17,6 +17,17 @@ FORBIDDEN = frozenset(
     | {"vertex_credentials"}
 )
 
+# Fields other gateways read, and what to use here. A vendor would refuse most of them, in words about nothing of ours.
+HABITS: Mapping[str, str] = {
+    "fallbacks": "'routing': {'models': [...]}",
+    "context_window_fallbacks": "'routing': {'models': [...]}; one whose window is too small is left out",
+    "content_policy_fallbacks": "'routing': {'models': [...]}",
+    "provider": "'routing': {'only': [...], 'order': [...], 'ignore': [...], 'sort': ..., 'max_price': ...}; "
+    "fields for one provider go into 'extra': {'NAME': {...}}",
+    "route": "'routing': {'models': [...]}, or the name of a route as 'model'",
+    "num_retries": "'routing': {'deadline': SECONDS}; how often is the configuration's matter ([retries])",
+}
+
 # Lists, objects and fields in a body, those a text quotes included. A prompt of so much JSON is longer than any model's
 # window; parsing ten mebibytes of empty lists takes a second, in which nobody else is served.
 MOST_PARTS = 400_000
@@ -52,13 +63,18 @@ def written(fields: Mapping[str, Any]) -> bytes:
 
 
 def refuse_forbidden(body: Mapping[str, Any]) -> None:
-    """Refuse fields that are the operator's business. Raises RequestError."""
+    """Refuse fields that are the operator's business, or another gateway's. Raises RequestError."""
     if not FORBIDDEN.isdisjoint(body):
         name = min(FORBIDDEN.intersection(body))
         raise RequestError(
             f"{name!r} would change where a request goes; only the operator's configuration may. Remove it.",
             param=name,
         )
+    if not HABITS.keys().isdisjoint(body):
+        name = min(HABITS.keys() & body.keys())
+        if body[name] is not None:
+            message = f"{name!r} is another gateway's field. Here it is {HABITS[name]}."
+            raise RequestError(message, param=name, code="unsupported_parameter")
 
 
 def _check_finite(value: object) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ...errors import RequestError
 from ._json import FORBIDDEN, read_json, refuse_forbidden, written
-from ._routing import ANYWHERE, Routing
+from ._routing import ANYWHERE, LONGEST, Routing
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -30,8 +30,9 @@ class ChatRequest:
 
     `extra` maps a provider's name to fields only that provider gets. A request in another dialect is
     a chat request with the dialect's name as `operation` and the caller's own fields in `native`: a
-    provider that speaks the dialect is sent those, every other the chat in `body`. `needs` says what
-    of it chat cannot say: then only a provider that speaks the dialect is asked.
+    provider that speaks the dialect is sent those, every other the chat in `body`. `headers` are the
+    dialect's own, for such a provider as well. `needs` says what of it chat cannot say: then only a
+    provider that speaks the dialect is asked.
     """
 
     body: dict[str, Any]
@@ -43,6 +44,7 @@ class ChatRequest:
     operation: str = "chat"
     native: Mapping[str, Any] | None = None
     needs: RequestError | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse_json(cls, data: bytes) -> Self:
@@ -82,6 +84,8 @@ class ChatRequest:
         if models is not None and (routing is None or isinstance(routing, Mapping)):
             routing = {"models": models, **(routing or {})}
         model, stream = body.pop("model", ""), body.pop("stream", False)
+        if len(model) > LONGEST:
+            raise RequestError(f"'model' is longer than {LONGEST} characters", param="model")
         options = body.pop("stream_options", {})
         if options and not stream:
             raise RequestError("'stream_options' needs 'stream': true", param="stream_options")
@@ -114,11 +118,12 @@ def messages_from(prompt: object) -> list[dict[str, Any]]:
 
 def _elsewhere(body: object) -> RequestError | None:
     """Tell a request in another dialect, sent to the wrong place; None for what is no such."""
-    if not isinstance(body, Mapping) or "messages" in body:
+    if not isinstance(body, Mapping) or body.get("messages"):
         return None
     for name, place in (("input", "/v1/responses"), ("prompt", "/v1/completions")):
         if name in body:
-            message = f"'messages' is missing, and {name!r} is a field of {place}. Send it there, or send 'messages'."
+            missing = "empty" if "messages" in body else "missing"
+            message = f"'messages' is {missing}, and {name!r} is a field of {place}. Send it there, or send 'messages'."
             return RequestError(message, param=name, code="missing_required_parameter")
     return None
 

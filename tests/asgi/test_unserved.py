@@ -1,0 +1,101 @@
+"""What clients know from other servers and this one has not is a clear answer, in the dialect it belongs to."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import httpx2
+import pytest
+
+from aigateway.asgi._app import ROUTES
+from aigateway.asgi._unserved import UNSERVED
+
+OPENING = (
+    "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
+)
+
+
+@pytest.mark.parametrize("name", UNSERVED)
+@pytest.mark.parametrize("prefix", ["/v1/", "/", "/openai/v1/"])
+def test_known_endpoints(http: httpx2.Client, name: str, prefix: str) -> None:
+    """Each is a 404 with a code of its own, which says what it is and what to do instead."""
+    reply = http.post(f"{prefix}{name}{'some-id' if name.endswith('/') else ''}", json={})
+    error = reply.json()["error"]
+
+    assert 404 == reply.status_code
+    assert "does not serve" in error["message"]
+    assert all(part in error["message"] for part in UNSERVED[name])
+    assert reply.headers["x-request-id"] == (reply.json() if "type" in reply.json() else error)["request_id"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/audio/speech", "/v1/batches/batch_1/cancel", "/v1/responses/resp_1/cancel", "/v1/images/edits"],
+)
+def test_what_is_below_them(http: httpx2.Client, path: str) -> None:
+    """Whatever stands below such a path is not served either, by any method."""
+    assert ["not_served"] * 3 == [http.request(m, path).json()["error"]["code"] for m in ("GET", "POST", "DELETE")]
+
+
+def test_no_route_is_called_unserved() -> None:
+    """The list says nothing about what is served, but for what would be below it."""
+    served = {entry.path.removeprefix("/v1").strip("/") for entry in ROUTES}
+
+    assert set() == served & set(UNSERVED)
+    assert {"chat/completions", "responses"} == {name.strip("/") for name in UNSERVED if name.endswith("/")}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/v1/messages/batches", {}), ("/v1/complete", {}), ("/v1/files", {"anthropic-version": "2023-06-01"})],
+)
+def test_in_anthropics_dialect(http: httpx2.Client, path: str, headers: dict[str, str]) -> None:
+    """A path of Anthropic's, and a client that says it speaks that dialect, get its envelope."""
+    reply = http.post(path, json={}, headers=headers)
+    body = reply.json()
+
+    assert (404, "error", "not_found_error") == (reply.status_code, body["type"], body["error"]["type"])
+    assert body["request_id"] == reply.headers["request-id"]
+
+
+def upgraded(http: httpx2.Client, path: str, more: str = "") -> tuple[int, dict[str, str], str]:
+    with socket.create_connection((http.base_url.host, http.base_url.port or 0), timeout=20) as opened:
+        opened.sendall(OPENING.format(path=path, more=more).encode())
+        head, _, body = opened.makefile("rb").read().decode().partition("\r\n\r\n")
+    first, *lines = head.split("\r\n")
+    return int(first.split(" ")[1]), {n.lower(): v for n, _, v in (line.partition(": ") for line in lines)}, body
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [("/v1/responses", 426, "websocket"), ("/v1/realtime", 404, "not_served"), ("/v1/nothing", 404, "unknown_url")],
+)
+def test_websockets(http: httpx2.Client, path: str, status: int, code: str) -> None:
+    """A websocket is answered as any request is: with a status clients go on from, an error and a request id."""
+    got, headers, body = upgraded(http, path, "X-Request-ID: socket-1\r\n")
+
+    assert status == got
+    assert "socket-1" == headers["x-request-id"]
+    assert f'"code":"{code}"' in body
+
+
+def test_a_websocket_in_anthropics_dialect(http: httpx2.Client) -> None:
+    """Its error is written as the path's clients read it."""
+    got, _, body = upgraded(http, "/v1/messages")
+
+    assert 426 == got
+    assert '"type":"error"' in body
+
+
+def test_a_form_of_parts(http: httpx2.Client) -> None:
+    """A form sent as parts, or JSON, is a 415 that names what is read and where JSON goes; a plain form is answered."""
+    parts = http.post("/chat", files={"prompt": (None, "hi")})
+    written = http.post("/chat", json={"prompt": "hi"})
+    form = http.post("/chat", data={"prompt": "hi"})
+    errors: list[Any] = [reply.json()["error"] for reply in (parts, written)]
+
+    assert [415, 415, 200] == [reply.status_code for reply in (parts, written, form)]
+    assert all("urlencoded" in error["message"] and "/chat/json" in error["message"] for error in errors)
+    assert ["content_type"] * 2 == [error["code"] for error in errors]
