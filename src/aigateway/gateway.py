@@ -301,6 +301,8 @@ class Gateway(Asking):
         """Make one attempt; None when it failed and something may follow."""
         with attempt:
             return await self._across_keys(call, attempt, io)
+        if attempt.error is not None:
+            attempt.error.forget_frames()  # they hold the call, and all its attempts
         return None
 
     async def _across_keys(self, call: Call, attempt: Attempt, io: IO) -> Exchange:

@@ -90,10 +90,7 @@ class Attempt:
             return False
         self.error = error
         self.settle(Outcome("failed", error=error))
-        goes_on = self._attempts.may_go_on(error)
-        if goes_on:
-            error.forget_frames()
-        return goes_on
+        return self._attempts.may_go_on(error)
 
 
 class Attempts:
