@@ -240,7 +240,7 @@ def test_a_break_in_a_stream_that_is_passed_on() -> None:
     ],
 )
 def test_a_break_at_any_point(deltas: list[dict[str, Any]], statuses: list[str]) -> None:
-    """Before the first word, too, the client is told of a response that failed; what had ended before stays as it is."""
+    """Before the first word, too, the client is told of a response that failed; what had ended stays as it is."""
     telling = SURFACE.telling(ASKED, request_id="r1", model="a-model")
     events = [event for delta in deltas for event in telling.feed(chunk(delta))]
     bodies = checked(events + telling.failed(ProviderError(Kind.SERVER_ERROR, "it broke")))
