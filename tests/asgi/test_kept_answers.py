@@ -147,25 +147,6 @@ def test_headers_of_a_dialect_are_part_of_the_question(world: Make) -> None:
     assert [None, None, "0"] == [reply.headers.get("x-aigateway-cost") for reply in replies]
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"temperature": 0.5},
-        {"tools": [{"type": "function", "function": {"name": "f"}}]},
-        {"messages": [{"role": "system", "content": "x"}, {"role": "user", "content": "hi"}]},
-        {"model": "counting/m"},
-        {"routing": {"fallback": False}},
-        {"extra": {"counting": {"a": 1}}},
-        {"who": B},
-    ],
-    ids=lambda other: next(iter(other)),
-)
-def test_another_question(world: Make, other: dict[str, Any]) -> None:
-    """Whatever differs in the request, or who asks, is another question: nobody gets another's answer."""
-    with world({"use": "cache"}) as it:
-        assert ("answer 1", "answer 2") == (it.said(), it.said(**other))
-
-
 def test_what_is_not_kept(world: Make) -> None:
     """Failures, answers that were cut or withheld, and what the client wants no trace of are asked anew."""
     with world({"use": "cache"}) as it:

@@ -77,6 +77,8 @@ def test_suffixes_are_for_names_nothing_knows() -> None:
     assert ["a/y:floor"] == plan(made, "a/y:floor")
     assert ["b/y"] == plan(made, "b/y:floor")
     assert ["b/new"] == plan(made, "b/new:floor")
+    assert ["a/y:floor"] == plan(made, "y:floor:nitro") == plan(made, "y:floor:nitro:floor")
+    assert ["a/x"] == plan(made, "s:nitro:floor")
     for name in ("zzz:floor", ":floor", ":nitro"):
         with pytest.raises(UnknownModel):
             plan(made, name)
