@@ -11,12 +11,12 @@ from ._reply import Chunk, Reply
 from ._target import Candidate, Facts, Target
 from ._usage import Cost, Usage
 from ._wire import Event, HTTPRequest, WireFailure, WireResponse
-from .request import ANYWHERE, ChatRequest, MaxPrice, Routing, messages_from, read_json, written
+from .request import ANYWHERE, ChatRequest, MaxPrice, Routing, in_words, messages_from, read_json, written
 
 __all__ = [
     "ABILITIES", "ANYONE", "ANYWHERE", "IN_PROCESS", "NOTHING", "Call", "Caller", "Candidate", "ChatRequest", "Chunk",
     "Clock", "Considered", "Cost", "Decision", "Drop", "Ended", "Event", "Facts", "HTTPRequest", "Hedge", "Limits",
     "MaxPrice", "ModelCard", "ModelInfo", "NativeChunk", "NativeReply", "Outcome", "Price", "Recovery", "Reply",
     "Retries", "Role", "Routing", "Said", "Shadow", "Step", "Target", "Terms", "Timeouts", "Trace", "Usage",
-    "WireFailure", "WireResponse", "messages_from", "read_json", "written",
+    "WireFailure", "WireResponse", "in_words", "messages_from", "read_json", "written",
 ]  # fmt: skip  # a list of names

@@ -28,7 +28,29 @@ class Said(NamedTuple):
 NOTHING = Said(content=False)
 
 
-class NativeReply(Reply):
+class Native:
+    """Say what was read out of a dialect's own object."""
+
+    __slots__ = ()
+    said: Said
+
+    @property
+    def text(self) -> str:
+        """Give its text."""
+        return self.said.text
+
+    @property
+    def reasoning(self) -> str:
+        """Give its reasoning."""
+        return self.said.reasoning
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Say why the answer ended, in chat's words; None while it goes on."""
+        return self.said.finish_reason
+
+
+class NativeReply(Native, Reply):
     """Hold one whole answer in the dialect of `operation` (`responses`, `messages`).
 
     `body` is that dialect's own object; `said` is read out of it by whoever decoded it.
@@ -42,27 +64,12 @@ class NativeReply(Reply):
         self.said = said
 
     @property
-    def text(self) -> str:
-        """Give all of its text."""
-        return self.said.text
-
-    @property
-    def reasoning(self) -> str:
-        """Give all of its reasoning."""
-        return self.said.reasoning
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Say why it ended, in chat's words."""
-        return self.said.finish_reason
-
-    @property
     def choices(self) -> list[Choice]:
         """Give none: choices are chat's; read `body`, or `text`."""
         return []
 
 
-class NativeChunk(Chunk):
+class NativeChunk(Native, Chunk):
     """Hold one event of a stream in another dialect.
 
     `name` is the event's name, `raw` its JSON as it came where nothing had to change.
@@ -82,21 +89,6 @@ class NativeChunk(Chunk):
         super().__init__(body, raw=raw, usage=usage)
         self.name = name
         self.said = said
-
-    @property
-    def text(self) -> str:
-        """Give the text it adds."""
-        return self.said.text
-
-    @property
-    def reasoning(self) -> str:
-        """Give the reasoning it adds."""
-        return self.said.reasoning
-
-    @property
-    def finish_reason(self) -> str | None:
-        """Say why the answer ended; None while it goes on."""
-        return self.said.finish_reason
 
     @property
     def has_content(self) -> bool:

@@ -47,7 +47,7 @@ class Calling:
 
 
 class MessagesTelling:
-    """Tell one answer as events. What is told adds up to `message`, the whole answer.
+    """Tell one answer as events. What is told adds up to `whole`, the whole answer.
 
     One block is open at a time, as clients expect. The first call is told as it comes; pieces of others
     may come in turns with it, so they are told at the end, as is what is said in the midst of a call.
@@ -66,14 +66,14 @@ class MessagesTelling:
         self._last: object = None
         self._later: list[tuple[str, str, str, str]] = []  # was said while a call was open
         self._finish: str | None = None
-        self.message: dict[str, Any] = {}
+        self.whole: dict[str, Any] = {}
 
     def note(self, chunk: NativeChunk) -> None:
         """Note nothing: an error may follow any event."""
 
     def feed(self, chunk: Chunk) -> list[Named]:
         """Say what a chunk says."""
-        if not self.message:
+        if not self.whole:
             self._begin(chunk.body)
         for choice in chunk.body["choices"]:
             if choice.get("index", 0) == 0:
@@ -83,7 +83,7 @@ class MessagesTelling:
 
     def end(self, usage: Usage | None) -> list[Named]:
         """Close what is open, say why it ended and what it used."""
-        if not self.message:
+        if not self.whole:
             self._begin({})
         self._close()
         for said in self._later:
@@ -93,10 +93,10 @@ class MessagesTelling:
             if not call.told:
                 self._tell(call)
                 self._close()
-        self.message["stop_reason"] = self._reason()
-        self.message["usage"] = usage_object(usage, self._expected, self._size // PER_TOKEN)
-        delta = {"stop_reason": self.message["stop_reason"], "stop_sequence": None}
-        self._say("message_delta", delta=delta, usage=self.message["usage"])
+        self.whole["stop_reason"] = self._reason()
+        self.whole["usage"] = usage_object(usage, self._expected, self._size // PER_TOKEN)
+        delta = {"stop_reason": self.whole["stop_reason"], "stop_sequence": None}
+        self._say("message_delta", delta=delta, usage=self.whole["usage"])
         self._say("message_stop")
         return self._taken()
 
@@ -114,7 +114,7 @@ class MessagesTelling:
     # -- what is said -----------------------------------------------------------------------
 
     def _begin(self, head: Mapping[str, Any]) -> None:
-        self.message = {
+        self.whole = {
             "id": f"msg_{_stem(head.get('id'))}",
             "type": "message",
             "role": "assistant",
@@ -124,7 +124,7 @@ class MessagesTelling:
             "stop_sequence": None,
             "usage": {"input_tokens": self._expected, "output_tokens": 0},
         }
-        self._say("message_start", message={**self.message, "content": []})
+        self._say("message_start", message={**self.whole, "content": []})
 
     def _read(self, delta: Mapping[str, Any]) -> None:
         for field, kind, way, name in SAID:
@@ -160,7 +160,7 @@ class MessagesTelling:
         index, named = piece.get("index"), piece.get("id")
         key = self._last = index if index is not None else named or self._last
         if key not in self._calls:
-            stem = self.message["id"].removeprefix("msg_")
+            stem = self.whole["id"].removeprefix("msg_")
             self._calls[key] = Calling(named or f"toolu_{stem}_{len(self._calls)}")
         return self._calls[key]
 
@@ -172,14 +172,14 @@ class MessagesTelling:
 
     def _begin_block(self, block: dict[str, Any]) -> None:
         self._open, self._said = block, []
-        self.message["content"].append(block)
-        self._say("content_block_start", index=len(self.message["content"]) - 1, content_block=dict(block))
+        self.whole["content"].append(block)
+        self._say("content_block_start", index=len(self.whole["content"]) - 1, content_block=dict(block))
 
     def _add(self, way: str, name: str, text: str) -> None:
         if text:
             self._said.append(text)
             self._size += len(text)
-            self._say("content_block_delta", index=len(self.message["content"]) - 1, delta={"type": way, name: text})
+            self._say("content_block_delta", index=len(self.whole["content"]) - 1, delta={"type": way, name: text})
 
     def _close(self) -> None:
         block, self._open, self._call = self._open, None, None
@@ -190,7 +190,7 @@ class MessagesTelling:
             block["input"] = _arguments(said)
         else:
             block[block["type"]] = said
-        self._say("content_block_stop", index=len(self.message["content"]) - 1)
+        self._say("content_block_stop", index=len(self.whole["content"]) - 1)
 
     def _say(self, name: str, **fields: Any) -> None:
         self._events.append(Named(name, {"type": name, **fields}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ...errors import RequestError
 from .._fields import rows, text_at
@@ -30,12 +30,6 @@ class History:
         self.messages: list[dict[str, Any]] = []
         self.needs: list[NativeOnly] = []
         self._called: set[str] = set()
-        self._kinds: Mapping[str, Callable[[dict[str, Any], str], None]] = {
-            "message": self._message,
-            "reasoning": self._reasoning,
-            "function_call": self._call,
-            "function_call_output": self._output,
-        }
 
     def add(self, item: dict[str, Any], path: str) -> None:
         """Read one item. Raises RequestError naming the wrong field."""
@@ -48,7 +42,7 @@ class History:
                 param=path,
             )
         if kind in self._kinds:
-            self._kinds[kind](item, path)
+            self._kinds[kind](self, item, path)
         else:
             self.needs.append(unknown_to_chat(f"'{path}', an item of type {kind[:64]!r},", f"{path}.type"))
 
@@ -95,6 +89,14 @@ class History:
         self.messages.append({"role": "tool", "tool_call_id": call_id, "content": said})
 
     # -- what they hold ---------------------------------------------------------------------
+
+    # Functions of the class: those of an object would hold it, until the garbage collector came.
+    _kinds: ClassVar[Mapping[str, Callable[[Any, dict[str, Any], str], None]]] = {
+        "message": _message,
+        "reasoning": _reasoning,
+        "function_call": _call,
+        "function_call_output": _output,
+    }
 
     def _turn(self, *, new: bool = False) -> dict[str, Any]:
         """Give the assistant's message under way; a new one after words, but never between calls and their outputs."""

@@ -20,7 +20,7 @@ SAID = (("reasoning_content", "reasoning_text"), ("content", "output_text"), ("r
 
 
 class ResponsesTelling:
-    """Tell one answer as events. What is told adds up to `response`, the whole answer.
+    """Tell one answer as events. What is told adds up to `whole`, the whole answer.
 
     Thoughts, text and calls are items of their own. A call stays open until the answer ends: pieces
     of several calls may come in any order.
@@ -38,7 +38,7 @@ class ResponsesTelling:
         self._seals = "reasoning.encrypted_content" in asked.get("include", ())
         self._stem = ""
         self._finish: str | None = None
-        self.response: dict[str, Any] = {}
+        self.whole: dict[str, Any] = {}
 
     def note(self, chunk: NativeChunk) -> None:
         """Note how far a stream of this dialect has come that is passed on as it is."""
@@ -46,11 +46,11 @@ class ResponsesTelling:
         if type(number) is int:
             self._number = number + 1
         if isinstance(response, dict):
-            self.response = dict(response)
+            self.whole = dict(response)
 
     def feed(self, chunk: Chunk) -> list[Named]:
         """Say what a chunk says."""
-        if not self.response:
+        if not self.whole:
             self._begin(chunk.body)
         for choice in chunk.body["choices"]:
             if choice.get("index", 0) == 0:
@@ -59,7 +59,7 @@ class ResponsesTelling:
 
     def end(self, usage: Usage | None) -> list[Named]:
         """Close what is open; the answer is complete, or as long as it was allowed to be."""
-        if not self.response:
+        if not self.whole:
             self._begin({})
         reason = INCOMPLETE.get(self._finish or "")
         for call in self._calls.values():
@@ -71,13 +71,13 @@ class ResponsesTelling:
                 self._close(item, "incomplete" if reason and last else "completed")
         self._settle("incomplete" if reason else "completed", usage)
         if reason:
-            self.response["incomplete_details"] = {"reason": reason}
-        self._say(f"response.{self.response['status']}", response=self.response)
+            self.whole["incomplete_details"] = {"reason": reason}
+        self._say(f"response.{self.whole['status']}", response=self.whole)
         return self._taken()
 
     def failed(self, error: GatewayError) -> list[Named]:
         """Say that the answer broke off. The nested error is what OpenAI's clients raise on."""
-        if not self.response:
+        if not self.whole:
             self._begin({})
         flat = {"code": error.code or error.type, "message": error.message, "param": error.param}
         self._say("error", **flat, error={**flat, "type": error.type, "request_id": self._request_id})
@@ -85,18 +85,18 @@ class ResponsesTelling:
             if item.open:
                 item.close("incomplete")
         self._settle("failed", None)
-        self.response["error"] = error_object(error)
-        self._say("response.failed", response=self.response)
+        self.whole["error"] = error_object(error)
+        self._say("response.failed", response=self.whole)
         return self._taken()
 
     # -- what is said -----------------------------------------------------------------------
 
     def _begin(self, body: Mapping[str, Any]) -> None:
-        self.response = answer(self._asked, body, self._model)
-        self._stem = self.response["id"].removeprefix("resp_")
+        self.whole = answer(self._asked, body, self._model)
+        self._stem = self.whole["id"].removeprefix("resp_")
         # What is told is not changed any more.
-        self._say("response.created", response=dict(self.response))
-        self._say("response.in_progress", response=dict(self.response))
+        self._say("response.created", response=dict(self.whole))
+        self._say("response.in_progress", response=dict(self.whole))
 
     def _read(self, choice: Mapping[str, Any]) -> None:
         delta = choice.get("delta") or {}
@@ -195,7 +195,7 @@ class ResponsesTelling:
 
     def _settle(self, status: str, usage: Usage | None) -> None:
         output = [item.body for item in self._items]
-        self.response |= {"status": status, "output": output, "usage": usage_object(usage)}
+        self.whole |= {"status": status, "output": output, "usage": usage_object(usage)}
 
     def _item_id(self, prefix: str) -> str:
         return f"{prefix}_{self._stem}_{len(self._items)}"

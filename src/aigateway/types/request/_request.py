@@ -14,7 +14,7 @@ from ._routing import ANYWHERE, LONGEST, Routing
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
-__all__ = ["ChatRequest", "messages_from"]
+__all__ = ["ChatRequest", "in_words", "messages_from"]
 
 # Our own fields: read here, never sent on.
 OWN = ("routing", "extra", "models")
@@ -72,7 +72,7 @@ class ChatRequest:
         try:
             return cls._of(_adapter().validate_python(body))
         except ValidationError as error:
-            raise _elsewhere(body) or _explain(error) from None
+            raise _elsewhere(body) or in_words(error) from None
 
     @classmethod
     def _of(cls, body: dict[str, Any]) -> Self:
@@ -143,14 +143,14 @@ def _extra(value: object) -> Mapping[str, Mapping[str, Any]]:
             fields = {name: field for name, field in part.items() if name not in PINNED}
             _adapter().validate_python({**fields, "messages": [{"role": "user"}]})
         except ValidationError as error:
-            raise _explain(error) from None
+            raise in_words(error) from None
         if not FORBIDDEN.isdisjoint(part):
             name = min(FORBIDDEN.intersection(part))
             raise RequestError(f"'extra' may not hold {name!r}; only the configuration may. Remove it.", param="extra")
     return value
 
 
-def _explain(error: ValidationError) -> RequestError:
+def in_words(error: ValidationError) -> RequestError:
     """Name the first wrong field in the words of a person."""
     first = error.errors(include_url=False, include_input=False)[0]
     path = _path(first["loc"])
