@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,6 +35,9 @@ class Families(NamedTuple):
     attempts: Counter
     tokens: Counter
     cost: Counter
+    copies: Counter
+    copies_tokens: Counter
+    copies_cost: Counter
     under_way: Gauge
     http: Counter
 
@@ -65,6 +68,11 @@ def families() -> Families:
             [*target, "source"],
             registry=into,
         ),
+        Counter(
+            "aigateway_shadow_attempts", "Copies of requests that have ended.", [*target, "outcome"], registry=into
+        ),
+        Counter("aigateway_shadow_tokens", "Tokens copies used.", [*target, "kind"], registry=into),
+        Counter("aigateway_shadow_cost_dollars", "What copies cost.", [*target, "source"], registry=into),
         Gauge("aigateway_calls_under_way", "Calls that have not ended.", multiprocess_mode="livesum", registry=into),
         Counter("aigateway_http_requests", "HTTP requests answered, by status.", ["status"], registry=into),
     )
@@ -92,9 +100,15 @@ class Metrics:
         of.seconds.labels(call.operation).observe(outcome.seconds)
         steps = call.trace.steps
         for step in steps if call.reply is None else ():
-            self._count(step)
+            self._count(step, of.attempts, of.tokens, of.cost)
         if outcome.first_content is not None and steps and call.reply is None:
-            of.first_content.labels(*self._names(steps[-1].target)).observe(outcome.first_content)
+            first = _first(steps, outcome.first_content)
+            of.first_content.labels(*self._names(first.target)).observe(outcome.first_content)
+
+    def copied(self, steps: Sequence[Step]) -> None:
+        """Count a copy of a request, apart from what callers asked for."""
+        for step in steps:
+            self._count(step, self._of.copies, self._of.copies_tokens, self._of.copies_cost)
 
     def http(self, status: int) -> None:
         """Count an HTTP request that was answered, whether or not a call came of it."""
@@ -112,9 +126,9 @@ class Metrics:
         MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]  # prometheus_client's own signature
         return generate_latest(gathered)
 
-    def _count(self, step: Step) -> None:
+    def _count(self, step: Step, attempts: Counter, tokens: Counter, money: Counter) -> None:
         names = self._names(step.target)
-        self._of.attempts.labels(*names, step.outcome).inc()
+        attempts.labels(*names, step.outcome).inc()
         usage = step.usage
         if usage is not None and usage.source != "unknown" and step.billed != "no":
             kinds = {
@@ -125,9 +139,9 @@ class Metrics:
             }
             for kind, count in kinds.items():
                 if count:
-                    self._of.tokens.labels(*names, kind).inc(count)
+                    tokens.labels(*names, kind).inc(count)
         if step.billed != "no" and step.cost.amount:
-            self._of.cost.labels(*names, step.cost.source).inc(step.cost.amount * PICO)
+            money.labels(*names, step.cost.source).inc(step.cost.amount * PICO)
 
     def _names(self, target: str) -> tuple[str, str]:
         if target not in self._targets:
@@ -136,6 +150,12 @@ class Metrics:
             self._targets.add(target)
         provider, _, model = target.partition("/")
         return provider, model
+
+
+def _first(steps: Sequence[Step], seconds: float) -> Step:
+    """Find who gave the first content, so many seconds after the call began: others may have gone on, or been late."""
+    known = [step for step in steps if step.first_content is not None]
+    return min(known, key=lambda step: abs(step.start + (step.first_content or 0.0) - seconds), default=steps[-1])
 
 
 def forget(process: int) -> None:
