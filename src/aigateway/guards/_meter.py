@@ -19,8 +19,8 @@ WINDOW = 60.0
 MOST = 10_000
 # Old identities looked at for each new one when the table is full.
 LOOKS = 4
-# What rounding may do to a sum of seconds.
-ROUNDING = 1e-9
+# What rounding may do to a sum of seconds: a hundred steps, on a clock that has run for a year.
+ROUNDING = 5e-7
 
 
 def share(rule: Rule, workers: int) -> Rule:

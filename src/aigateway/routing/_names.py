@@ -35,6 +35,8 @@ LONGEST_REMEMBERED = 128
 REMEMBERED_WAYS, LONGEST_WAY = 256, 1024
 # Names a misspelt one is compared with: vendors list thousands, and every call would wait.
 COMPARED = 2000
+# A request names no longer one (types/request); what follows a name is taken off by recursion.
+LONGEST = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ class Names:
         if owner:
             return self._found(Target(owner, name), f"in the catalogue of {owner!r}", today)
         suffix = name[-6:]
-        if suffix in SUFFIXES and len(name) > len(suffix):
+        if suffix in SUFFIXES and len(suffix) < len(name) <= LONGEST:
             return self._sorted(name, suffix, today, caller)
         if slash and provider in self.catalogue:
             return self._found(Target(provider, rest), f"pinned to the provider {provider!r}", today, pinned=True)
