@@ -15,7 +15,7 @@ from aigateway.config import parse
 from aigateway.errors import REMEDIES, Kind, PluginError, UnknownModel
 from aigateway.types import ChatRequest, Reply, Target, Usage
 
-from .exchange.parts import Parts, Watch, fails, gateway, in_flight, stream_of
+from .exchange.parts import Parts, Watch, fails, gateway, in_flight, reply_of, stream_of
 
 pytestmark = pytest.mark.anyio
 
@@ -153,6 +153,18 @@ async def test_a_stream_must_be_entered() -> None:
     with pytest.raises(RuntimeError, match="async with"):
         async for _ in chunks:
             pass
+
+
+async def test_a_stream_is_entered_once() -> None:
+    """A second time would be a second call upstream that nobody meant."""
+    parts = Parts(a=lambda _: "x")
+    chunks = gateway(parts).stream("smart", "hi")
+    async with chunks:
+        with pytest.raises(RuntimeError, match="entered once"):
+            await chunks.__aenter__()
+        assert ["x"] == [chunk.text async for chunk in chunks if chunk.text]
+
+    assert ["a/a-1"] == parts.calls
 
 
 async def test_leaving_a_stream_early_is_clean() -> None:
@@ -431,3 +443,27 @@ def test_a_targets_own_total_is_its_fault_in_this_process_too() -> None:
         assert None is not made.health.rest(Target("a", "a-1"), made.clock.now())
 
     trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def test_who_lists_nothing_is_told_so() -> None:
+    """A provider in this process has no list to ask for: neither an error nor a key that is good."""
+    keys = [{"secret": "one-key-0123456789", "allow_literal": True}]
+    async with gateway(Parts(a=lambda _: "Hi", b=lambda _: "Hi"), providers={"a": {"keys": keys}, "b": {}}) as made:
+        rows = await made.verify_keys()
+        with pytest.raises(RequestError, match="there is no provider 'c'"):
+            await made.verify_keys("c")
+
+    assert ["a", "b"] == [row["provider"] for row in rows]
+    assert all("no list to ask for" in row["result"] for row in rows)
+    assert "one-key" not in str(rows)
+    assert rows[:1] == [row for row in rows if row["provider"] == "a"]
+
+
+async def test_an_answer_of_another_kind() -> None:
+    """A plug-in that says it makes vectors and gives words is told from a vendor that fails."""
+    parts = Parts(a=lambda _: reply_of("words"))
+    made = gateway(parts)
+    vars(made.parts.providers["a"])["operations"] = made.plan.operations["a"] = frozenset({"embeddings"})
+    with pytest.raises(TypeError, match="its plug-in is wrong"):
+        await made.embed("a/vectors-1", "x")
+    await made.aclose()

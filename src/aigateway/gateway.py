@@ -43,9 +43,7 @@ from .types import (
     Ended,
     ModelCard,
     Outcome,
-    Retries,
     Target,
-    Terms,
     Timeouts,
     Trace,
     messages_from,
@@ -104,8 +102,7 @@ class Gateway(Asking):
         self.parts: Parts = build(settings, self.registry, lasting, Before.of(before))
         lasting.open[self] = self.parts
         self._timeouts = settings.timeouts.over(Timeouts())
-        terms = Terms(settings.retries.over(Retries()))
-        self.plan = Plan(self.parts, self.memory, self.clock, terms, random=lasting.random)
+        self.plan = Plan(self.parts, self.memory, self.clock, random=lasting.random)
         self._shadows = Shadows(self.plan, self._across_targets, lasting.random, self.decisions.add)
         self._client = client
         self._transport = transport
@@ -249,6 +246,7 @@ class Gateway(Asking):
         guards = GuardStack(self.parts.guards)
         try:
             candidates = self.plan.candidates(call)
+            shadow = call.terms.shadow  # of the route that was named, whoever answers
             if call.terms.total is not None:
                 call.deadline = min(call.deadline, call.started + call.terms.total)
             call.first = candidates[0].target if candidates else None
@@ -263,8 +261,8 @@ class Gateway(Asking):
         if call.terms.recovery == "continue":
             exchange.go_on = self._go_on
         exchange.on_close(lambda outcome: self._leave(guards, call, outcome))
-        if call.terms.shadow is not None:
-            self._shadows.cast(call, io)
+        if shadow is not None:
+            self._shadows.cast(call, shadow, io)
         return exchange
 
     async def _across_targets(self, call: Call, candidates: Sequence[Candidate], io: IO) -> Exchange:
@@ -338,6 +336,7 @@ class Gateway(Asking):
         try:
             able = [found for found in self.plan.dry(rest) if self._can_continue(found.target, call, text)]
             able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first
+            able = [found._replace(target=replace(found.target, terms=None)) for found in able]  # on those of `rest`
             rest.trace, rest.terms = call.trace, replace(call.terms, recovery="terminate", hedge=None)
             return await self._across_targets(rest, able, io) if able else None
         except GatewayError:

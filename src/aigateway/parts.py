@@ -21,7 +21,7 @@ from .renewal import Before
 from .routing import Names, Policy, Rules
 from .secrets import Secret, WatchedFile, place
 from .state import Document, FileMirror, Mirror
-from .types import Call, Clock, Retries, Routing, Target, Timeouts, Usage
+from .types import Call, Clock, Retries, Routing, Target, Terms, Timeouts, Usage
 
 if TYPE_CHECKING:
     from .config import KeySettings, Settings
@@ -63,8 +63,8 @@ def build(settings: Settings, registry: Registry, lasting: Lasting, before: Befo
         rings[name] = before.ring(name, settings.providers[name]) or _ring(settings, registry, name, lasting, before)
     catalogue = _catalogue(settings, providers)
     listings = _listings(settings, providers, catalogue, lasting.clock, before)
-    rules = Rules(settings.default_model, settings.unknown_models, settings.fallback)
     retries = settings.retries.over(Retries())
+    rules = Rules(settings.default_model, settings.unknown_models, settings.fallback, Terms(retries))
     trees = Trees(settings, catalogue, settings.timeouts.over(Timeouts()))
     terms = {name: route.terms(retries, trees.shadow(name)) for name, route in settings.routes.items()}
     names = Names(trees.all(), catalogue, rules, terms)

@@ -55,10 +55,9 @@ class Shadows:
         self._copies: set[Copy] = set()
         self._under_way: Counter[Shadow] = Counter()
 
-    def cast(self, call: Call, io: IO) -> None:
+    def cast(self, call: Call, shadow: Shadow, io: IO) -> None:
         """Begin a copy of an answered call, if it is one of those that are copied; never fails, never waits."""
-        shadow = call.terms.shadow
-        if shadow is None or call.reply is not None or self._under_way[shadow] >= shadow.in_flight:
+        if call.reply is not None or self._under_way[shadow] >= shadow.in_flight:
             return
         if self._random.random() >= shadow.share or not self._may_have(call, shadow):
             return

@@ -29,9 +29,11 @@ ECHO: dict[str, Any] = {
 
 
 @contextmanager
-def _serve(registry: Registry | None = None, **tables: Any) -> Iterator[httpx2.Client]:
+def _serve(
+    registry: Registry | None = None, listener: socket.socket | None = None, **tables: Any
+) -> Iterator[httpx2.Client]:
     app = create_app(Gateway.from_config({**ECHO, **tables}, registry=registry), close=True)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listener or socket.create_server(("127.0.0.1", 0)) as listener:
         options = {"log_config": None, "access_log": False, "timeout_graceful_shutdown": 1, "proxy_headers": False}
         server = uvicorn.Server(uvicorn.Config(app, **options))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="uvicorn")

@@ -90,6 +90,16 @@ def test_without_the_scripts(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> N
     assert "pip install" in page.text
 
 
+def test_with_half_of_the_scripts(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A distribution that holds something else shows no broken page: it is said in the log, and nothing is served."""
+    monkeypatch.setattr(_pages, "CARRIER", "pytest")
+    with serve() as client:
+        page, asset = client.get("/redoc"), client.get("/docs/assets/swagger-ui.css")
+
+    assert (200, 404) == (page.status_code, asset.status_code)
+    assert "pip install" in page.text
+
+
 def test_operators_read_them_unless_debug(serve: Serve) -> None:
     """With client keys the pages are the operators'; with `server.debug` everybody's."""
     paths = ("/docs", "/redoc", "/openapi.json", "/docs/assets/swagger-ui.css")

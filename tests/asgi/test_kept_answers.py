@@ -147,25 +147,6 @@ def test_headers_of_a_dialect_are_part_of_the_question(world: Make) -> None:
     assert [None, None, "0"] == [reply.headers.get("x-aigateway-cost") for reply in replies]
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"temperature": 0.5},
-        {"tools": [{"type": "function", "function": {"name": "f"}}]},
-        {"messages": [{"role": "system", "content": "x"}, {"role": "user", "content": "hi"}]},
-        {"model": "counting/m"},
-        {"routing": {"fallback": False}},
-        {"extra": {"counting": {"a": 1}}},
-        {"who": B},
-    ],
-    ids=lambda other: next(iter(other)),
-)
-def test_another_question(world: Make, other: dict[str, Any]) -> None:
-    """Whatever differs in the request, or who asks, is another question: nobody gets another's answer."""
-    with world({"use": "cache"}) as it:
-        assert ("answer 1", "answer 2") == (it.said(), it.said(**other))
-
-
 def test_what_is_not_kept(world: Make) -> None:
     """Failures, answers that were cut or withheld, and what the client wants no trace of are asked anew."""
     with world({"use": "cache"}) as it:
@@ -180,6 +161,17 @@ def test_what_is_not_kept(world: Make) -> None:
         assert it.said("a", **nothing) != it.said("a", **nothing)
         kept, anew = it.said("b"), it.said("b", headers={"cache-control": "no-cache"})
         assert kept != anew == it.said("b")
+
+
+def test_streams_that_are_not_kept(world: Make) -> None:
+    """One that was cut, or is longer than may be kept, is asked anew; a whole one is not."""
+    with world({"use": "cache", "entry_bytes": 600}) as it:
+        it.provider.finish = "length"
+        assert it.said("a", stream=True) != it.said("a", stream=True)
+        it.provider.finish = "stop"
+        assert it.said("b", stream=True) == it.said("b", stream=True)
+    with world({"use": "cache", "entry_bytes": 5}) as it:
+        assert it.said("c", stream=True) != it.said("c", stream=True)
 
 
 def test_for_a_while(world: Make) -> None:

@@ -1,4 +1,4 @@
-"""What operators ask, and who may: every route against everybody who may come."""
+"""What operators ask. Who may ask what, at every route, is in tests/faults/test_rows_g.py, row 74."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from aigateway.asgi._app import ROUTES
 from aigateway.callers import WeeklyKeys
 from aigateway.secrets import Secret
 from aigateway.state import of_key
@@ -25,87 +24,6 @@ def current(world: World, *headers: tuple[str, str], query: str = "") -> Any:
 
 
 # -- who may do what --------------------------------------------------------------------------
-
-WHO = {
-    "none": (),
-    "unknown": (("authorization", "Bearer nobody"),),
-    "caller": (("authorization", f"Bearer {CALLER}"),),
-    "admin": (("authorization", f"Bearer {ADMIN}"),),
-    "root": (("admin-secret", ROOT),),
-}
-# What is sent instead of a chat; null says "not given".
-PROMPT: dict[str, Any] = {"prompt": "hi", "messages": None}
-SENT: dict[str, Any] = {
-    "/v1/responses": {"input": "hi", "messages": None},
-    "/v1/messages": {"max_tokens": 9},
-    "/v1/inference/complete": PROMPT,
-    "/v1/inference/stream": PROMPT,
-    "/chat/json": PROMPT,
-    "/chat": b"prompt=hi",
-    "/v1/completions": PROMPT,
-    "/v1/embeddings": {"input": "hi"},
-    "/v1/images/generations": PROMPT,
-    "/images/generate": PROMPT,
-}
-# none, unknown, caller, admin, root
-MATRIX = {
-    "POST /v1/chat/completions": (401, 401, 200, 200, 401),
-    "POST /v1/messages": (401, 401, 200, 200, 401),
-    "POST /v1/messages/count_tokens": (401, 401, 200, 200, 401),
-    "POST /v1/chat/completions/stream": (401, 401, 200, 200, 401),
-    "POST /v1/inference/complete": (401, 401, 200, 200, 401),
-    "POST /v1/inference/stream": (401, 401, 200, 200, 401),
-    "POST /chat": (401, 401, 200, 200, 401),
-    "POST /chat/json": (401, 401, 200, 200, 401),
-    "POST /v1/responses": (401, 401, 200, 200, 401),
-    "POST /v1/completions": (401, 401, 200, 200, 401),
-    "POST /v1/embeddings": (401, 401, 400, 400, 401),  # the echo has no vectors, nor pictures
-    "POST /v1/images/generations": (401, 401, 400, 400, 401),
-    "POST /images/generate": (401, 401, 400, 400, 401),
-    "GET /v1/models": (401, 401, 200, 200, 401),
-    "GET /v1/models/a/echo": (401, 401, 200, 200, 401),
-    "GET /models/providers": (401, 401, 200, 200, 401),
-    "GET /ranking/models": (401, 401, 200, 200, 401),
-    "GET /": (200, 200, 200, 200, 200),
-    "GET /ping": (200, 200, 200, 200, 200),
-    "GET /health": (200, 200, 200, 200, 200),
-    "GET /health/detailed": (401, 401, 403, 200, 401),
-    "GET /openapi.json": (401, 401, 403, 200, 401),
-    "GET /docs": (401, 401, 403, 200, 401),
-    "GET /docs/assets/swagger-ui.css": (401, 401, 403, 200, 401),
-    "GET /redoc": (401, 401, 403, 200, 401),
-    "GET /metrics": (401, 401, 403, 404, 401),
-    "GET /current-key": (403, 403, 403, 403, 200),
-    "GET /admin/keys": (401, 401, 403, 200, 401),
-    "POST /admin/keys/reload": (401, 401, 403, 200, 401),
-    "POST /admin/reload": (401, 401, 403, 409, 401),  # the gateway is its owner's
-    "POST /admin/rests/clear": (401, 401, 403, 200, 401),
-    "GET /admin/decisions": (401, 401, 403, 200, 401),
-    "GET /admin/decisions/none": (401, 401, 403, 404, 401),
-    "GET /admin/explain": (401, 401, 403, 200, 401),
-}
-
-
-def filled(path: str, named: dict[str, str]) -> str:
-    for name, value in named.items():
-        path = path.replace("{" + name + "}", value)
-    return path
-
-
-def test_everybody_at_every_route() -> None:
-    """Every route there is, under each of its paths, against everybody: exactly this table."""
-    world = World(TABLE)
-    for name, expected in MATRIX.items():
-        method, path = name.split(" ")
-        also = {path.removeprefix("/v1"), f"/openai{path}"} if path.startswith("/v1/") else set()
-        for spelled in {path, *also}:
-            asks = [world.ask(*headers, path=spelled, method=method, body=SENT.get(path)) for headers in WHO.values()]
-            found = tuple(answer.status for answer in asks)
-            assert expected == found, f"{method} {spelled}"
-    named = {"id:path": "a/echo", "name": "swagger-ui.css", "request_id": "none"}
-    described = {f"{row.methods.split()[0]} {filled(row.path, named)}" for row in ROUTES}
-    assert set(MATRIX) == described
-
 
 WAYS = ("//admin/keys", "/admin/keys/", "/admin/./keys", "/ADMIN/KEYS", "/admin/keys;x", "/v1/admin/keys")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from ipaddress import ip_address
 from math import inf, nextafter
 
@@ -271,14 +270,6 @@ def test_a_domain_is_written_one_way(host: str) -> None:
     assert not written.endswith(".")
 
 
-def test_hosts_are_read_in_linear_time() -> None:
-    """A hundred thousand characters, labels or dots take no time to refuse."""
-    begun = time.process_time()
-    for host in ("a" * 100_000, "ü" * 100_000, "ü." * 50_000, "." * 100_000, "xn--" * 25_000, "\u0301" * 100_000):
-        domain_of(host)
-    assert time.process_time() - begun < 0.5
-
-
 # -- for which models ------------------------------------------------------------------------------
 
 
@@ -319,15 +310,3 @@ def test_any_name_of_a_model_will_do() -> None:
     assert not caller.may_use("clever", "deepseek/chat")
     assert not caller.may_use()
     assert Caller("x").may_use("anything")
-
-
-def test_models_are_compared_in_linear_time() -> None:
-    """Patterns of 100 KiB that would take a clever matcher for ever."""
-    size = 100 * 1024
-    hostile = ["a*" * (size // 2), "*" * size, "a" * size + "*", "?" * size, "(a+)+" * (size // 5), "[" * size]
-    caller = Caller("x", models=tuple(hostile))
-    begun = time.process_time()
-
-    assert not any(caller.may_use(name) for name in ("a" * (size - 1) + "b", "b", "(a+)+" * 9))
-    assert caller.may_use("a" * size + "b")
-    assert time.process_time() - begun < 0.5

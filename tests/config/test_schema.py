@@ -11,8 +11,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from aigateway.cli._json_schema import json_schema
 from aigateway.cli._schema import schema_text
-from aigateway.config import Settings, json_schema
+from aigateway.config import Settings
 
 ROOT = Path(__file__).parents[2]
 COPY = ROOT / "docs/reference/aigateway.schema.json"

@@ -6,8 +6,13 @@ from collections.abc import Mapping
 
 import pytest
 
+from ..asgi.conftest import serve
+from ..asgi.test_kept_answers import world
+from ..flows.conftest import configure, sandbox_thread, standins
 from .run import run_all
 from .wall import Case, Verdict, as_promised
+
+__all__ = ["configure", "sandbox_thread", "serve", "standins", "verdicts", "world"]  # fixtures of the folder
 
 # A silence of 30 s is one of 9 s. `nox -s faults` runs at full scale; much shorter ones pass by themselves where
 # the machine is busy.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from shutil import get_terminal_size
 
 from .wall import DOORS, ROWS, Case, Row, Verdict
@@ -105,12 +107,32 @@ get full marks. With the defaults {default} do; the last column says why the oth
 |---|---|---|---|
 {rows}
 
-## What is not tried
+## Clients that mean harm
+
+These are tests in `tests/faults/test_rows_e.py`, named like their row. Most send bytes to `aigateway serve` in a
+process of its own, and hold it to 100 ms of CPU for each request and to 100 MiB of memory. Row 58 with 20,000 cases is
+`nox -s fuzz`. Row 63 with processes that share a Redis is in `plugins/aigateway-redis/tests/test_redis_limits.py`, and
+with eight of them for over a minute `nox -s limits`.
+
+| Row | What a client does | What becomes of it |
+|---|---|---|
+{clients}
+
+## Whose is it
+
+The same in `tests/faults/test_rows_g.py`: who may do what, and from where; and that what belongs to one caller is not
+given to another. Row 78 with answers kept in Redis is in `plugins/aigateway-redis/tests/test_redis_shelf.py`.
+
+| Row | What a client does | What becomes of it |
+|---|---|---|
+{tenants}
+
+## What is tried elsewhere, or not
 
 - A house that is full (1,000 calls at once, 256 allowed): row 40 is in `tests/asgi/test_limits.py`.
-- Weights and stickiness among targets: `priority` is the only policy yet.
+- Weights and stickiness among targets: the rest of row 42 is in `tests/routing/test_policies.py`.
+- A caller's own deadline: row 41 uses the route's; `routing.deadline` is in `tests/routing/test_preferences.py`.
 - A kill in the middle of a call that holds credits: there are no credits.
-- A caller's own deadline over HTTP: a request cannot name one yet; row 41 uses the route's.
 """
 
 
@@ -120,13 +142,22 @@ def page() -> str:
     others = [row for row in ROWS.values() if "plain" in row.settings]
     return PAGE.format(
         default=sum(not row.by_default for row in sixteen),
-        sixteen="\n".join(_line(row.number, *_halves(row), row.by_default or "full marks") for row in sixteen),
-        rows="\n".join(_line(row.number, *_halves(row), _doors(row)) for row in others),
+        sixteen="\n".join(_line(row.number, *_halves(row.text), row.by_default or "full marks") for row in sixteen),
+        rows="\n".join(_line(row.number, *_halves(row.text), _doors(row)) for row in others),
+        clients="\n".join(_tests("test_rows_e")),
+        tenants="\n".join(_tests("test_rows_g")),
     )
 
 
-def _halves(row: Row) -> tuple[str, str]:
-    fault, _, expected = row.text.partition(" → ")
+def _tests(module: str) -> Iterator[str]:
+    """Give a line for each test of a row that has no case in the wall."""
+    for name, test in vars(import_module(f".{module}", __package__)).items():
+        if name.startswith("test_row_"):
+            yield _line(name.split("_")[2], *_halves(" ".join((inspect.getdoc(test) or "").split())))
+
+
+def _halves(text: str) -> tuple[str, str]:
+    fault, _, expected = text.partition(" → ")
     return fault, expected
 
 

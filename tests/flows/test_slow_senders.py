@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import httpx2
 import pytest
 
 from aigateway import Gateway
@@ -164,51 +162,6 @@ def test_a_body_nobody_wants() -> None:
 
         until(is_cut, 15)
         client.close()
-
-
-def test_five_hundred_slow_ones(server: Connect) -> None:
-    """While 500 connections trickle, others are answered."""
-    slow = [server() for _ in range(500)]
-    for client in slow:
-        client.sendall(HEAD[:20])
-    port = slow[0].getpeername()[1]
-    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-        replies = [client.post("/v1/chat/completions", content=CHAT).status_code for _ in range(20)]
-    for each in slow:
-        each.close()
-
-    assert [200] * 20 == replies
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        HEAD + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        HEAD + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
-        HEAD + b"content-length: -1\r\n\r\n",
-        HEAD + b"content-length: 0x5\r\n\r\nhello",
-        HEAD + b"transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-        HEAD + b"x-folded: a\r\n b\r\ncontent-length: 0\r\n\r\n",
-        HEAD + b"x-nul: a\x00b\r\n\r\n",
-        HEAD + b"x-\xc3\xa4: a\r\n\r\n",
-        HEAD + b"x name: a\r\n\r\n",
-        HEAD + b"content-length : 5\r\n\r\nhello",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"CONNECT vendor.example:443 HTTP/1.1\r\nhost: vendor.example\r\n\r\n",
-    ],
-    ids=lambda bad: repr(bad.removeprefix(HEAD)[:40]),
-)
-def test_what_is_no_request(server: Connect, bad: bytes) -> None:
-    """What could be read in two ways is refused, in the envelope of errors; it is never answered as two requests."""
-    client = server()
-    client.sendall(bad)
-    client.shutdown(socket.SHUT_WR)
-    status, _, read = answer(client)
-
-    assert status in {0, 400, 404, 405, 501}, read
-    assert 1 >= len(re.findall(rb"(?m)^HTTP/1\.1 \d", read))
-    assert b"HTTP/1.1 200" not in read
 
 
 def test_garbage_after_a_request_does_not_enter_its_answer(server: Connect) -> None:

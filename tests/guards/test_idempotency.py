@@ -9,13 +9,16 @@ from typing import Any
 import anyio
 import pytest
 
+from aigateway.errors import Refusal
 from aigateway.guards import GuardOptions, Idempotency, _stack
 from aigateway.guards._stack import GuardStack
 from aigateway.testing import LoopClock
 from aigateway.types import Call, Caller, ChatRequest, Outcome, Reply, Usage
 
 pytestmark = pytest.mark.anyio
-ANSWER = {"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "x"}}]}
+ANSWER: dict[str, Any] = {
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "x"}}]
+}
 
 
 class Stuck:
@@ -83,3 +86,106 @@ async def test_cancelled_while_it_claims() -> None:
     place.hangs.clear()
     with anyio.fail_after(5):
         await guard.enter(a_call())
+
+
+class Shared(Stuck):
+    """A place several processes share; what is put there stays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[str, bytes] = {}
+
+    async def get(self, key: str) -> bytes | None:
+        return self.kept.get(key)
+
+    async def put(self, key: str, value: bytes, seconds: float) -> None:
+        self.kept[key] = value
+
+    async def claim(self, key: str, seconds: float) -> bool:
+        free = key not in self.claimed
+        self.claimed.add(key)
+        return free
+
+
+async def answer(guard: Idempotency, call: Call, text: str = "x") -> None:
+    body = {"choices": [{**ANSWER["choices"][0], "message": {"role": "assistant", "content": text}}]}
+    await guard.leave(call, Outcome("complete", reply=Reply(body, Usage())))
+
+
+async def test_another_process_answers() -> None:
+    """Who comes to a second process with the same key waits for the first, and gets its answer."""
+    place, first, second = Shared(), a_call(), a_call()
+    one, other = guarded(place), guarded(place)
+    await one.enter(first)
+    async with anyio.create_task_group() as group:
+        group.start_soon(other.enter, second)
+        await anyio.wait_all_tasks_blocked()
+        assert second.reply is None
+        await answer(one, first, "once")
+
+    assert second.reply is not None
+    assert ("once", "true") == (second.reply.text, second.headers["idempotent-replayed"])
+    assert not place.claimed
+
+
+async def test_another_process_takes_too_long() -> None:
+    """Nobody waits longer than the call may take, and nobody asks a second time meanwhile."""
+    place, first, second = Shared(), a_call(), a_call()
+    await guarded(place).enter(first)
+    second.deadline = LoopClock().now() + 0.15
+    with pytest.raises(Refusal) as caught:
+        await guarded(place).enter(second)
+
+    assert (409, "idempotency_key_in_use") == (caught.value.status, caught.value.code)
+    assert second.reply is None
+
+
+async def test_another_request_under_a_shared_key() -> None:
+    """The second process refuses what the first would: one key is one request."""
+    place, first = Shared(), a_call()
+    one = guarded(place)
+    await one.enter(first)
+    await answer(one, first)
+    other = a_call()
+    other.request = ChatRequest.parse({"messages": [{"role": "user", "content": "something else"}]})
+    with pytest.raises(Refusal) as caught:
+        await guarded(place).enter(other)
+
+    assert (422, "idempotency_key_reused") == (caught.value.status, caught.value.code)
+
+
+async def test_what_cannot_be_read_there_is_asked_anew() -> None:
+    """Another version of ours may have written it."""
+    place, first = Shared(), a_call()
+    one = guarded(place)
+    await one.enter(first)
+    await answer(one, first)
+    place.kept = {name: value[:64] + b"{" for name, value in place.kept.items()}
+    second = a_call()
+    await guarded(place).enter(second)
+
+    assert second.reply is None
+    assert second.aside
+
+
+async def test_a_key_of_a_client_who_sends_none() -> None:
+    """Nothing is kept, and nothing is let go of."""
+    guard, call = guarded(Shared()), a_call()
+    call.asks = {}
+    await guard.enter(call)
+    await answer(guard, call)
+
+    assert call.reply is None
+    assert {} == call.aside
+
+
+async def test_an_answer_that_is_too_long_is_not_kept() -> None:
+    """The next one with its key is asked anew."""
+    place = Shared()
+    guard, first, second = guarded(place), a_call(), a_call()
+    await guard.enter(first)
+    await answer(guard, first, "x" * 5 * 1024 * 1024)
+    await guard.enter(second)
+
+    assert {} == place.kept
+    assert second.reply is None

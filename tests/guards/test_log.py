@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -15,7 +16,7 @@ from aigateway.errors import Kind, ProviderError, Refusal
 from aigateway.guards import GuardOptions, LogGuard
 from aigateway.secrets import Secret
 from aigateway.testing import LoopClock
-from aigateway.types import Call, Caller, ChatRequest, Outcome, Step, Trace, Usage
+from aigateway.types import Call, Caller, ChatRequest, Chunk, Outcome, Reply, Step, Trace, Usage
 
 pytestmark = pytest.mark.anyio
 KEY = Secret("sk-ours-0123456789abcdef")
@@ -145,3 +146,50 @@ async def test_every_bucket_is_told(caplog: pytest.LogCaptureFixture) -> None:
         "source": "estimated",
     } == told
     assert "usage" not in json.loads(unknown)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"choices": [{"message": {"content": "Hi"}}]}, "Hi"),
+        ({"choices": [{"message": {"content": None}}]}, ""),
+        ({"choices": [{"message": None}]}, ""),
+        ({"choices": []}, ""),
+        ({"choices": 7}, ""),
+        ({"data": [{"embedding": [0.5]}]}, ""),
+    ],
+)
+async def test_what_was_answered(body: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Where answers are logged, the words of one that has words; vectors are no words."""
+    (line,) = await answered(Outcome("complete", reply=Reply(body, Usage())), caplog)
+
+    assert said == line["response"]
+    assert "response_cut" not in line
+
+
+@pytest.mark.parametrize("size", [10, 1_990, 1_999, 2_001, 20_000])
+async def test_a_long_stream_is_cut(size: int, caplog: pytest.LogCaptureFixture) -> None:
+    """A line holds the beginning and says that it is one; a key that lies across the cut is not half shown."""
+    words = ("x" * size + KEY.reveal()).encode().decode()
+    pieces = [words[at : at + 700] for at in range(0, len(words), 700)]
+    (line,) = await answered(Outcome("complete"), caplog, pieces, (KEY,))
+
+    assert len(line["response"]) <= 2_000
+    assert words.startswith(line["response"].rstrip("*"))
+    assert "sk-ours" not in line["response"]
+    assert (len(words) > 2_000) == line.get("response_cut", False)
+
+
+async def answered(
+    outcome: Outcome, caplog: pytest.LogCaptureFixture, pieces: Sequence[str] = (), keys: Sequence[Secret] = ()
+) -> list[dict[str, Any]]:
+    """Let an answer pass a guard that logs answers; give the lines."""
+    guard, call = LogGuard.from_options(GuardOptions("log", LoopClock(), Random(0), {"responses": True})), a_call()
+    guard._redact.follow(lambda: keys)
+    with caplog.at_level(logging.INFO, "aigateway.calls"):
+        await guard.enter(call)
+        for piece in pieces:
+            for listen in call.listeners:
+                listen([Chunk({"choices": [{"index": 0, "delta": {"content": piece}}]})])
+        await guard.leave(call, outcome)
+    return [json.loads(record.getMessage()) for record in caplog.records]

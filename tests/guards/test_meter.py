@@ -47,10 +47,10 @@ def test_no_minute_has_more_than_the_limit(limits: tuple[int, int], gaps: list[f
     assert most_in_a_window(taken) <= rule.limit
 
 
-@given(LIMITS, GAPS)
-def test_after_a_rest_the_burst_passes_at_once(limits: tuple[int, int], gaps: list[float]) -> None:
-    """However hard it was used before."""
-    rule, meter, now = Rule(*limits), Meter(), 0.0
+@given(LIMITS, GAPS, st.sampled_from([0.0, 1e5, 1e7, 3e7]))
+def test_after_a_rest_the_burst_passes_at_once(limits: tuple[int, int], gaps: list[float], now: float) -> None:
+    """However hard it was used before, and however long the machine runs."""
+    rule, meter = Rule(*limits), Meter()
     for gap in gaps:
         now += gap
         meter.take("a", 1, rule, now)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aigateway.errors import ConfigurationError, Refusal
-from aigateway.guards import GuardOptions, RateLimit, limits_of
+from aigateway.guards import GuardOptions, RateLimit, limits_of, settled
 from aigateway.guards._rate_limit import duration
 from aigateway.types import Call, Caller, ChatRequest, Limits, Outcome, Usage
 
@@ -257,6 +257,96 @@ async def test_nothing_is_kept_of_calls_that_have_ended() -> None:
         await guard.leave(call, Outcome("cancelled"))
 
     assert {} == guard._open
+
+
+class Model:
+    """One limit by hand: a bucket of `burst` that fills by (limit - burst) a minute, and may be in debt."""
+
+    def __init__(self, limit: int, burst: int, minute: float = 60.0) -> None:
+        self.limit, self.burst, self.rate = limit, burst, (limit - burst) / minute
+        self.left, self.at = float(burst), 0.0
+
+    def pass_time(self, now: float) -> None:
+        self.left, self.at = min(self.burst, self.left + (now - self.at) * self.rate), now
+
+    def headers(self, name: str) -> dict[str, str]:
+        full = duration((self.burst - self.left) / self.rate)
+        told = {"limit": str(self.limit), "remaining": str(max(0, int(self.left + 1e-6))), "reset": full}
+        return {f"x-ratelimit-{what}-{name}": value for what, value in told.items()}
+
+
+async def test_headers_agree_with_a_model() -> None:
+    """All six, on what passes, after a whole answer, and on a 429; whose waits are exact to the millisecond."""
+    clock, random, refusals = Hand(), Random(6), 0
+    size = [0]
+    guard = limit(clock, requests_per_minute=30, burst=4, tokens_per_minute=6000, tokens_burst=900)
+    guard._estimate = lambda _: Usage(size[0], 0, source="estimated")
+    requests, tokens = Model(30, 4), Model(6000, 900)
+
+    def both() -> dict[str, str]:
+        return {**requests.headers("requests"), **tokens.headers("tokens")}
+
+    async def ask() -> Call | Refusal:
+        call = a_call()
+        try:
+            await guard.enter(call)
+        except Refusal as refusal:
+            return refusal
+        return call
+
+    for _ in range(400):
+        clock.time += random.choice((0.0, 0.01, 0.5, 3.0))
+        size[0] = random.randint(1, 850)
+        for model in (requests, tokens):
+            model.pass_time(clock.time)
+        waits = max(0.0, 1 - requests.left) / requests.rate, max(0.0, size[0] - tokens.left) / tokens.rate
+        found, told = await ask(), both()
+        if isinstance(found, Refusal):
+            refusals += 1
+            kind, wait = "requests" if waits[0] > 1e-9 else "tokens", max(waits)
+            shown = {name: value for name, value in found.headers.items() if name.startswith("x-")}
+            assert kind == found.type
+            assert told == shown
+            milliseconds = int(found.headers["retry-after-ms"])
+            assert milliseconds - 1 <= wait * 1000 <= milliseconds + 1e-3
+            assert str(max(1, -(-milliseconds // 1000))) == found.headers["retry-after"]
+            continue
+        requests.left -= 1
+        tokens.left -= size[0]
+        assert both() == found.headers
+        used = random.randint(0, 900)
+        tokens.left = min(tokens.burst, tokens.left + size[0] - used)
+        settled([guard], found, Usage(used, 0, source="reported"))
+        assert both() == found.headers
+        await guard.leave(found, Outcome("complete", Usage(used, 0)))
+    assert 50 < refusals < 350
+
+
+@pytest.mark.parametrize("kind", ["requests", "tokens"])
+async def test_who_waits_as_told_is_let_in(kind: str) -> None:
+    """And who waits ten milliseconds less is not."""
+    table = {"requests_per_minute": 30, "burst": 4, "tokens_per_minute": 60_000, "tokens_burst": 900}
+    if kind == "tokens":
+        table |= {"requests_per_minute": 10_000, "burst": 0, "tokens_per_minute": 3000}
+    for early in (0.0, 0.01):
+        clock = Hand()
+        guard = limit(clock, tokens=200, **table)
+        told = [await admitted(guard, a_call()) for _ in range(4)]
+        with pytest.raises(Refusal) as refused:
+            await guard.enter(a_call())
+        assert kind == refused.value.type
+        clock.time += int(refused.value.headers["retry-after-ms"]) / 1000 - early
+        assert [not early] == await admitted(guard, a_call())
+        assert [True] in told
+
+
+async def test_what_another_guard_refuses_does_not_count() -> None:
+    """Else who waits as that one says would find this limit used up."""
+    guard, call = limit(requests_per_minute=10, burst=1, tokens_per_minute=1000, tokens=100), a_call()
+    await guard.enter(call)
+    await guard.leave(call, Outcome("failed", error=Refusal("full", status=503)))
+
+    assert [True] == await admitted(guard, a_call())
 
 
 async def test_a_right_estimate_changes_nothing() -> None:

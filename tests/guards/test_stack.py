@@ -7,6 +7,7 @@ import pytest
 import trio
 import trio.testing
 
+from aigateway import guards
 from aigateway.errors import Refusal
 from aigateway.guards import Guard, GuardStack, tell
 from aigateway.types import Call, ChatRequest, Chunk, Outcome, Reply, Usage
@@ -157,3 +158,9 @@ async def test_a_listener_that_fails_is_not_asked_again(caplog: pytest.LogCaptur
     assert 3 == len(heard)
     assert [1] == failed
     assert 1 == caplog.text.count("a guard failed while listening")
+
+
+def test_a_guard_that_does_not_exist() -> None:
+    """Asking for it is an ordinary AttributeError, though guards are imported when somebody wants them."""
+    assert not hasattr(guards, "NoSuchGuard")
+    assert hasattr(guards, "Cache")

@@ -111,6 +111,15 @@ def test_a_message_of_odd_parts(odd: Any) -> None:
     assert chunks[-1].usage is None
 
 
+@pytest.mark.parametrize("content", [None, 7, "Hello", {"type": "text"}, ["Hello"], [None]])
+def test_a_message_without_content(content: Any) -> None:
+    """A vendor that gives anything but a list of blocks has not answered."""
+    with pytest.raises(ProviderError) as caught:
+        MessagesCodec().decode(PEER, ChatRequest.translated("x", {}, {"messages": [HI]}), {"content": content}, 0.0)
+
+    assert "protocol_error" == caught.value.kind
+
+
 # -- streams of a vendor's own ------------------------------------------------------------------
 
 

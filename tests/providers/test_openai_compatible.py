@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aigateway.errors import ConfigurationError
+from aigateway.errors import ConfigurationError, Kind, ProviderError
 from aigateway.providers import Dialect, OpenAICompatible, Options
+from aigateway.providers._models_file import load_models
 from aigateway.secrets import Secret
-from aigateway.types import ChatRequest, Event, Target, WireResponse
+from aigateway.types import ChatRequest, Event, Target, WireFailure, WireResponse
 
 HELLO = [{"role": "user", "content": "hi"}]
 TARGET = Target("p", "m")
@@ -59,9 +62,14 @@ def test_a_stream_is_asked_for_its_usage(given: Any) -> None:
 
 
 def test_who_refuses_to_be_asked_is_not() -> None:
-    """The caller's own option is left out there."""
+    """The caller's own option is left out there, and that is said."""
     provider = Silent(Options("p"))
+    options = {"include_usage": True, "include_obfuscation": False}
+    asked = ChatRequest.parse({"messages": HELLO, "stream": True, "stream_options": options})
+    encoded = provider.encode(asked, Secret("key-of-nobody"), TARGET)
 
+    assert "stream_options" not in json.loads(encoded.body)
+    assert ["stream_options was dropped: p refuses it"] == list(encoded.notes)
     assert "stream_options" not in sent(provider, stream=True, stream_options={"include_usage": True})
     assert "stream_options" not in sent(provider, stream=True)
 
@@ -77,6 +85,52 @@ def test_headers_of_many_keys() -> None:
         assert isinstance(value, Secret)
         assert f"Bearer key-{number}" == value.reveal()
     assert len(provider._heads) <= 512
+
+
+@pytest.mark.parametrize("operation", ["chat", "listing"])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, Kind.AUTH), (429, Kind.RATE_LIMIT), (503, Kind.OVERLOADED), (302, Kind.PROTOCOL_ERROR)]
+)
+def test_a_body_that_came_with_a_wrong_status(operation: str, status: int, kind: Kind) -> None:
+    """However good it looks: whoever decodes it by himself is told the same failure as by `classify`."""
+    provider = Plain(Options("p"))
+    body = b'{"choices": [{"message": {"content": "hi"}}], "data": [{"id": "m"}]}'
+    response = WireResponse(status, {}, body)
+    with pytest.raises(ProviderError) as caught:
+        if operation == "chat":
+            provider.decode(ChatRequest.parse({"messages": HELLO}), response)
+        else:
+            provider.parse_models(response)
+
+    assert provider.classify(WireFailure(status, {}, body)).kind is caught.value.kind
+    assert kind is caught.value.kind
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("models = 7", "models.toml of .* is wrong"),
+        ("[[models]]\nid = 'm'\ncolour = 1", "colour"),
+        ("[[models]]\nid = 'm'\nprices = [{ input = 0.15 }]", 'must be a text, such as "0.15"'),
+        ("[[models]]\nid = 'm'\nprices = [{ input = 'cheap' }]", "models.toml of .* is wrong"),
+        ("[[retired]]\nid = 'm'", "successor"),
+        ("models = [", "models.toml of .* is wrong"),
+    ],
+)
+def test_a_list_of_models_that_is_wrong(text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plug-in's own file is its author's: the error names it, and what is wrong in it."""
+    package = tmp_path / "odd_models"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "models.toml").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "odd_models", raising=False)
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load_models("odd_models._provider", "odd")
+
+    assert "odd_models" in caught.value.message
+    (package / "models.toml").unlink()
+    assert () == load_models("odd_models", "odd")
 
 
 # -- what clients rely on -----------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aigateway import Gateway, RequestError
-from aigateway.errors import UnknownModel
+from aigateway.errors import ConfigurationError, UnknownModel
 from aigateway.types import ChatRequest, MaxPrice, Outcome, Routing, Trace, Usage
 
 from .known import model, over
@@ -65,16 +65,20 @@ def test_throughput_is_tokens_a_second() -> None:
 
 
 def test_suffixes_are_for_names_nothing_knows() -> None:
-    """Routes, ids and pins that end so mean themselves; any other name is taken without it."""
+    """Ids and pins that end so mean themselves; any other name is taken without it. A route cannot end so."""
     models = [model("a/x"), model("a/y:floor"), model("b/y")]
-    made, _ = over(*models, routes={"s": {"targets": ["a/x"]}, "s:nitro": {"targets": ["b/y"]}})
+    made, _ = over(*models, routes={"s": {"targets": ["a/x"]}})
+    with pytest.raises(ConfigurationError, match="ends in ':nitro'"):
+        over(*models, routes={"s": {"targets": ["a/x"]}, "s:nitro": {"targets": ["b/y"]}})
 
-    assert ["b/y"] == plan(made, "s:nitro")
+    assert ["a/x"] == plan(made, "s:nitro")
     assert ["a/x"] == plan(made, "s:floor")
     assert ["a/y:floor"] == plan(made, "y:floor")
     assert ["a/y:floor"] == plan(made, "a/y:floor")
     assert ["b/y"] == plan(made, "b/y:floor")
     assert ["b/new"] == plan(made, "b/new:floor")
+    assert ["a/y:floor"] == plan(made, "y:floor:nitro") == plan(made, "y:floor:nitro:floor")
+    assert ["a/x"] == plan(made, "s:nitro:floor")
     for name in ("zzz:floor", ":floor", ":nitro"):
         with pytest.raises(UnknownModel):
             plan(made, name)
@@ -147,6 +151,7 @@ def test_the_whole_object_is_read() -> None:
     read = Routing.parse(given)
 
     assert read == Routing(("m",), ("a",), ("b",), False, ("c",), "price", MaxPrice(1.0, 2.5), 9.0, ("t",))
+    assert MaxPrice(1.0, None) == Routing.parse({"max_price": {"input": 1, "output": None}}).max_price
     assert Routing(("m",), tags=("u",)) == Routing(tags=("u",)).over(Routing(("m",), tags=("t",)))
     assert read == Routing().over(Routing.parse_json('{"models":["m"],"only":["a"],"ignore":["b"],"order":["c"],'
         '"sort":"price","max_price":{"input":1,"output":2.5},"deadline":9,"tags":["t"],"fallback":false}'))  # fmt: skip

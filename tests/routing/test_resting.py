@@ -15,7 +15,8 @@ from aigateway.routing import Attempts
 from aigateway.secrets import Secret
 from aigateway.state import Change, Health, Memory, Rest, Rests, of_model, of_provider
 from aigateway.state._budget import FULL
-from aigateway.types import Call, Candidate, ChatRequest, Outcome, Retries, Target, Terms
+from aigateway.state._health import LIMIT
+from aigateway.types import Call, Candidate, ChatRequest, Hedge, Outcome, Retries, Target, Terms
 
 REQUEST = ChatRequest.parse({"messages": [{"role": "user", "content": "hi"}]})
 DONE = Outcome("complete")
@@ -586,3 +587,33 @@ def test_a_call_that_was_waited_for_and_not_made_costs_nothing() -> None:
 
     assert waited > 2
     assert FULL == world.health.budgets["t0"].left
+
+
+def test_hedges_have_to_be_earned() -> None:
+    """A few may follow each other; then one is allowed for so many calls, so that an outage doubles no load."""
+    health, target = World(1).health, Target("t0", "x")
+    hedge = Hedge(quantile=0.9, extra=0.1)
+    first = [health.hedged() for _ in range(7)]
+    for _ in range(9):
+        assert health.hedge_after(target, hedge, stream=False) is None
+    early = health.hedged()
+    health.hedge_after(target, hedge, stream=False)
+    health.hedge_after(target, hedge, stream=False)
+
+    assert [True] * 5 + [False] * 2 == first
+    assert [False, True, False] == [early, health.hedged(), health.hedged()]
+
+
+def test_invented_models_fill_no_table() -> None:
+    """However many names callers make up, what is remembered of knocks and of failures stays bounded."""
+    world = World(1)
+    health, rest = world.health, Rest(9.0, "open", "server_error", 1, 0)
+    for number in range(LIMIT + 10):
+        target = Target("p", f"invented-{number}")
+        assert health.knock(target, rest, 1.0)
+        health.begin(target, 1.0)
+        health.end(target, Outcome("failed", error=ProviderError(Kind.SERVER_ERROR, "x")), 1.0)
+
+    assert len(health._knocked) <= LIMIT
+    assert len(health._breakers) <= LIMIT
+    assert not health.knock(target, rest, 1.5)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from struct import pack
@@ -15,6 +17,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from aigateway.errors import ConfigurationError, Kind, WireError
 from aigateway.secrets import Secret
 from aigateway.transport import open_transport, read_all
+from aigateway.transport._inflate import Inflater
 
 from .parts import door, post, read_request
 
@@ -324,3 +327,40 @@ async def test_many_addresses_are_not_all_remembered(pair: tuple[str, str]) -> N
 
     assert [b"/%d/v1/chat" % number for number in range(300)] == paths
     assert len(transport._urls if pair[0] == "httpx2" else transport._routes) <= 256  # type: ignore[attr-defined]  # theirs
+
+
+@pytest.mark.anyio
+async def test_aiohttp_is_taken_where_it_is(anyio_backend_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` does without; who names it is told what to install."""
+    monkeypatch.setattr("aigateway.transport._open.find_spec", lambda name: None)
+    transport = open_transport(backend=anyio_backend_name)
+    await transport.aclose()
+    with pytest.raises(ConfigurationError, match=r"aigateway\[fast\]"):
+        open_transport("aiohttp", backend=anyio_backend_name)
+
+    assert "HttpxTransport" == type(transport).__name__
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_compressed_bytes_after_their_end(encoding: str) -> None:
+    """In the same piece or in one of its own: what follows the end of the stream is somebody else's."""
+    packed = zlib.compress(b"x" * 100) if encoding == "deflate" else gzip.compress(b"x" * 100)
+    one, other = Inflater(encoding), Inflater(encoding)
+    assert b"" == one.step()
+    one.feed(packed)
+    assert b"x" * 100 == one.step()
+    with pytest.raises(WireError, match="goes on after its end"):
+        one.feed(b"more")
+    other.feed(packed + b"more")
+    with pytest.raises(WireError, match="goes on after its end"):
+        other.step()
+
+
+def test_a_compressed_body_of_nothing() -> None:
+    """An answer without a body has nothing to inflate, and no end to miss."""
+    empty, cut = Inflater("gzip"), Inflater("gzip")
+    empty.end()
+    cut.feed(gzip.compress(b"x" * 100)[:-8])
+    cut.step()
+    with pytest.raises(WireError, match="ended early"):
+        cut.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from random import Random
 from typing import Any, Self
@@ -15,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aigateway.errors import Refusal
-from aigateway.guards import GuardOptions, RateLimit
+from aigateway.guards import GuardOptions, RateLimit, settled
+from aigateway.guards._rate_limit import duration
 from aigateway.secrets import Secret
 from aigateway.state import Rests, Rule, Taken
-from aigateway.types import Call, Caller, ChatRequest, Limits, Outcome
-from aigateway_redis import mirror
+from aigateway.types import Call, Caller, ChatRequest, Limits, Outcome, Usage
+from aigateway_redis import _leases, _limits, mirror
 from aigateway_redis._leases import LIVES, WINDOW, Lease, Leases, microseconds, step_of
 from aigateway_redis._limit_scripts import TAKE
 from aigateway_redis._limits import PATIENCE, RedisLimits, _numbers
@@ -116,6 +118,80 @@ async def test_each_rule_counts_by_itself(server: Any, until: Any) -> None:
         assert (1, 0) == (await passed(one, 2, 1), await passed(other, 2, 1))
         assert 40 == await passed(one, 400, 20) + await passed(other, 400, 20)
         assert 0 == await passed(one, 2, 1)
+
+
+class Turned:
+    """A clock that is turned by hand, for this process and for the script in Redis alike."""
+
+    SCRIPT = TAKE.replace("redis.call('TIME')", "{0, tonumber(redis.call('GET', 'now') or 0)}")
+
+    def __init__(self, client: redis.Redis, worker: Worker) -> None:
+        self.client, self.at = client, 1_000_000_000
+        worker.mirror.limits._now = lambda: self.at / 1e6
+        self.turn(0.0)
+
+    def turn(self, seconds: float) -> None:
+        """Go on, to whole milliseconds."""
+        self.at += round(seconds * 1000) * 1000
+        self.client.set("now", self.at)
+
+
+async def test_headers_agree_with_a_model(server: Any, until: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over Redis, too: what is left of requests and tokens, when all is back, and waits to the millisecond."""
+    monkeypatch.setattr(_limits, "TAKE", Turned.SCRIPT)
+    monkeypatch.setattr(_limits, "PATIENCE", 60.0)
+    monkeypatch.setattr(
+        _leases, "AHEAD", 0.0
+    )  # what is leased in advance lengthens the waits told, by a second at most
+    table = {"requests_per_minute": 65, "burst": 4, "tokens_per_minute": 7100, "tokens_burst": 1000}
+    rates = {"requests": (4, 61 / 61.0), "tokens": (1000, 6100 / 61.0)}
+    left = {name: float(burst) for name, (burst, _) in rates.items()}
+    random, waits = Random(63), list[float]()
+    with server.client() as client:
+        async with Worker(server.url, **table) as worker:
+            await until(lambda: worker.linked)
+            clock = Turned(client, worker)
+
+            def told(headers: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+                names = ("remaining", "reset")
+                return {name: tuple(headers[f"x-ratelimit-{what}-{name}"] for what in names) for name in rates}
+
+            def model() -> dict[str, tuple[str, str]]:
+                found = {}
+                for name, (burst, rate) in rates.items():
+                    found[name] = str(max(0, int(left[name] + 1e-4))), duration((burst - left[name]) / rate - 1e-6)
+                return found
+
+            def turn(seconds: float) -> None:
+                clock.turn(seconds)
+                for name, (burst, rate) in rates.items():
+                    left[name] = min(burst, left[name] + round(seconds, 3) * rate)
+
+            for _ in range(60):
+                turn(random.choice((0.3, 0.7, 2.0, 5.0)))
+                needs = {"requests": 1, "tokens": random.randint(1, 900)}
+                size = Usage(needs["tokens"], 0, source="estimated")
+                worker.guard._estimate = lambda _, size=size: size  # type: ignore[misc]  # bound now
+                wait = max((needs[name] - left[name]) / rates[name][1] for name in rates)
+                call = Call(HI, Caller("a", tenant="a"))
+                try:
+                    await worker.guard.enter(call)
+                except Refusal as refusal:
+                    waits.append(int(refusal.headers["retry-after-ms"]) - wait * 1000)
+                    await until(lambda: not worker.mirror.limits._debts)
+                    continue
+                assert wait <= 1e-3
+                for name in rates:
+                    left[name] -= needs[name]
+                assert model() == told(call.headers)
+                used = random.randint(0, needs["tokens"])
+                left["tokens"] += needs["tokens"] - used
+                settled([worker.guard], call, Usage(used, 0, source="reported"))
+                assert model() == told(call.headers)
+                await worker.guard.leave(call, Outcome("complete", Usage(used, 0)))
+                await until(lambda: not worker.mirror.limits._debts)
+    assert 5 < len(waits) < 55
+    assert [] == [more for more in waits if not -0.01 <= more <= 1.01]
 
 
 async def test_all_workers_at_once_have_the_burst_together(server: Any, until: Any) -> None:

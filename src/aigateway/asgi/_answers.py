@@ -11,6 +11,7 @@ import anyio
 
 from ..errors import GatewayError, RequestError
 from ..exchange import Exchange
+from ..guards import settled
 from ..types import ChatRequest, Chunk
 from ._headers import AnswerHeaders
 from ._incoming import ClientGone, Incoming
@@ -76,6 +77,7 @@ class Answers(ABC):
             if asked.stream:
                 await self._stream(request, exchange, parsed)
             else:
+                settled(self.gateway.parts.guards, call, exchange.whole().usage)
                 await request.answer(self.whole(exchange), headers=self.headers(request, exchange, parsed))
         except anyio.get_cancelled_exc_class():
             if not isinstance(request.reason, ClientGone):

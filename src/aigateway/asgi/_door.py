@@ -89,7 +89,9 @@ def is_loopback(host: str) -> bool:
 
 def _host(url: str) -> str:
     try:
-        return urlsplit(url).hostname or ""
+        found = urlsplit(url)
+        _ = found.port  # a host before what is no port is none
+        return found.hostname or ""
     except ValueError:
         return ""  # nobody's
 

@@ -104,7 +104,7 @@ class Who:
         weekly = self.weekly.clients if self.weekly is not None else ()
         stored = self.stored.grants() if self.stored is not None else []
         written = [grant for _, grant in self._written]
-        return [*written, *stored, *(Grant(Caller(client, tenant=client)) for client in weekly)]
+        return [*written, *stored, *(Grant(Caller(client, tenant=f"weekly:{client}")) for client in weekly)]
 
 
 def _store(gateway: Gateway) -> tuple[CallerStore, Peppers]:

@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from ..config import json_schema
+from ._json_schema import json_schema
 
 __all__ = ["schema", "schema_text"]
 

@@ -5,7 +5,6 @@ from ._environment import VENDORS, apply_environment, apply_roots
 from ._load import FILE_NAME, as_sandbox, find_file, load, parse, read_dotenv, with_guards, with_running, with_workers
 from ._origin import Context
 from ._problems import parse_toml, unknown_setting
-from ._schema import json_schema
 from ._server import ServerSettings
 from ._settings import KeySettings, ProviderSettings, Settings
 from ._trees import Trees
@@ -13,7 +12,6 @@ from .models import described
 
 __all__ = [
     "FILE_NAME", "VENDORS", "CallerKey", "Context", "KeySettings", "ProviderSettings", "ServerSettings", "Settings",
-    "TokenSettings", "Trees", "apply_environment", "apply_roots", "as_sandbox", "described", "find_file",
-    "json_schema", "load", "parse", "parse_toml", "read_dotenv", "unknown_setting", "with_guards", "with_running",
-    "with_workers",
+    "TokenSettings", "Trees", "apply_environment", "apply_roots", "as_sandbox", "described", "find_file", "load",
+    "parse", "parse_toml", "read_dotenv", "unknown_setting", "with_guards", "with_running", "with_workers",
 ]  # fmt: skip  # a list of names

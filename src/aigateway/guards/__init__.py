@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from ._concurrency import Concurrency
     from ._meter import Meter
     from ._metrics import CONTENT_TYPE, SHARED, Metrics, forget
-    from ._rate_limit import RateLimit, limits_of
+    from ._rate_limit import RateLimit, limits_of, settled
     from ._spans import Spans
     from .kept import Cache, Idempotency, Shelf
 
 __all__ = [
     "CONTENT_TYPE", "SHARED", "Cache", "Concurrency", "Guard", "GuardOptions", "GuardStack", "Idempotency", "LogGuard",
     "Meter", "Metrics", "RateLimit", "Shelf", "Spans", "close_all", "forget", "json_line", "limits_of", "line_of",
-    "tell",
+    "settled", "tell",
 ]  # fmt: skip  # a list of names
 
 # Guards nobody configured need not be imported.
@@ -28,7 +28,7 @@ ON_DEMAND = {
     "_concurrency": ("Concurrency",),
     "_meter": ("Meter",),
     "_metrics": ("CONTENT_TYPE", "SHARED", "Metrics", "forget"),
-    "_rate_limit": ("RateLimit", "limits_of"),
+    "_rate_limit": ("RateLimit", "limits_of", "settled"),
     "_spans": ("Spans",),
     "kept": ("Cache", "Idempotency", "Shelf"),
 }

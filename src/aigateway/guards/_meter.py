@@ -19,8 +19,8 @@ WINDOW = 60.0
 MOST = 10_000
 # Old identities looked at for each new one when the table is full.
 LOOKS = 4
-# What rounding may do to a sum of seconds.
-ROUNDING = 1e-9
+# What rounding may do to a sum of seconds: a hundred steps, on a clock that has run for a year.
+ROUNDING = 5e-7
 
 
 def share(rule: Rule, workers: int) -> Rule:
@@ -92,11 +92,12 @@ class Meter:
         elif bucket.since <= taken.at:
             bucket.full += more * rule.step
 
-    def look(self, identity: str, rule: Rule, now: float) -> Taken:
-        """Tell how much is left without taking any."""
+    def look(self, identity: str, rule: Rule, now: float, amount: float = 0) -> Taken:
+        """Tell how much is left, and when an amount would pass, without taking any."""
         bucket = self._buckets.get(identity)
-        missing = max(0.0, bucket.full - now) if bucket else 0.0
-        return Taken(True, rule.burst - missing / rule.step, 0.0, missing, now)
+        full = max(bucket.full, now - WINDOW) if bucket else now - WINDOW
+        missing, wait = max(0.0, full - now), full + (amount - rule.burst) * rule.step - now
+        return Taken(True, rule.burst - missing / rule.step, max(0.0, wait), missing, now)
 
     def _new(self, identity: str, now: float) -> Bucket:
         """Find room for an identity, else the place of all who find none."""

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from ..errors import ConfigurationError, Refusal
 from ..state import Rule, SharedLimits, Taken
-from ..types import Call, Caller, Limits, Outcome
+from ..types import Call, Caller, Limits, Outcome, Usage
 from ._guard import GuardOptions
 from ._meter import Meter, counted, share
 from ._settings import count_of, one_of
 
-__all__ = ["RateLimit", "duration", "limits_of"]
+__all__ = ["RateLimit", "duration", "limits_of", "settled"]
 
 LOG = logging.getLogger("aigateway.guards")
 LONGEST_NAME = 64
@@ -50,55 +50,90 @@ class RateLimit:
                 self._kinds.append(Kind(name, per, rule, options.workers, shared))
         if shared is None and options.workers > 1:
             _warn(self._kinds, options.workers)
-        self._open: dict[int, Entry] = {}  # what calls under way took of tokens
+        self._open: dict[int, tuple[Entry, ...]] = {}  # what calls under way took
 
     async def enter(self, call: Call) -> None:
         """Take what the call needs. Raises Refusal where a limit is reached."""
-        identity, now, own = self._identify(call), self._now(), call.caller.limits
-        taken: list[Entry] = []
+        identity, now = self._identify(call), self._now()
+        taken: tuple[Entry, ...] = ()
         for kind in self._kinds:
-            rule = kind.rule if own is None else kind.rule_for(own)
+            rule = self._rule(kind, call.caller)
             if rule is None:
                 continue
-            name = rule.name + identity
-            amount = 1 if kind.name == "requests" else max(1, self._estimate(call).total)
+            name, amount = rule.name + identity, self._amount(kind, call)
             found = await kind.shared(name, amount, rule) if kind.is_shared else None
             if found is None:
                 found = kind.alone(name, amount, rule, now)
-            kind.show(call.headers, rule, found)
+            entry = Entry(kind, name, amount, rule, found)
             if not found.admitted:
-                for entry in taken:
-                    entry.correct(0, now)
-                raise self._refusal(kind, amount, rule, found, call.headers)
-            if kind.is_corrected or len(self._kinds) > 1:
-                taken.append(Entry(kind, name, amount, rule, found))
-        if taken and taken[-1].kind.is_corrected:
-            self._open[id(call)] = taken[-1]
+                raise self._refused(call, identity, entry, taken)
+            taken += (entry,)
+        for entry in taken:
+            entry.kind.show(call.headers, entry.rule, entry.taken)
+        if taken:
+            self._open[id(call)] = taken
 
     async def leave(self, call: Call, outcome: Outcome) -> None:
-        """Correct the estimate; who got no answer used no tokens, and what nobody counted stays estimated."""
-        entry = self._open.pop(id(call), None) if self._open else None
-        if entry is not None and (outcome.usage is not None or outcome.state == "failed"):
-            entry.correct(outcome.usage.total if outcome.usage else 0, self._now())
+        """Correct the estimate; who got no answer used no tokens, and what nobody counted stays estimated.
+
+        A call that another guard refused, before anybody was asked, does not count at all.
+        """
+        taken = self._open.pop(id(call), ())
+        is_refused = isinstance(outcome.error, Refusal) and not call.trace.steps
+        for entry in taken:
+            if is_refused:
+                entry.correct(0, self._now())
+            elif entry.kind.is_corrected and (outcome.usage is not None or outcome.state == "failed"):
+                entry.correct(outcome.usage.total if outcome.usage else 0, self._now())
+
+    def known(self, call: Call, usage: Usage) -> None:
+        """Correct the estimate of a whole answer before it is sent, and tell what is left then."""
+        now, taken = self._now(), self._open.get(id(call), ())
+        for entry in taken:
+            if entry.kind.is_corrected:
+                entry.correct(usage.total, now)
+                entry.kind.show(call.headers, entry.rule, entry.look(now))
+        if taken:
+            self._open[id(call)] = tuple(entry for entry in taken if not entry.kind.is_corrected)
 
     def limits(self, caller: Caller, address: str) -> dict[str, str]:
         """Give the headers a call of theirs would have, without counting one; none where that depends on the call."""
         headers: dict[str, str] = {}
         identity = {"caller": caller.space, "address": _network(address), "global": ""}.get(self._per)
         for kind in self._kinds if identity is not None else ():
-            rule = kind.rule if caller.limits is None else kind.rule_for(caller.limits)
+            rule = self._rule(kind, caller)
             if rule is not None:
                 kind.show(headers, rule, kind.look(rule.name + (identity or ""), rule, self._now()))
         return headers
 
-    def _refusal(self, kind: Kind, amount: int, rule: Rule, found: Taken, headers: Mapping[str, str]) -> Refusal:
-        whose = "" if self._per == "global" else f" for this {self._per}"
-        what = f"the limit of {rule.limit} {kind.name} per minute{whose}"
-        if amount > rule.limit:
+    def _rule(self, kind: Kind, caller: Caller) -> Rule | None:
+        return kind.rule if caller.limits is None else kind.rule_for(caller.limits)
+
+    def _amount(self, kind: Kind, call: Call) -> int:
+        return max(1, self._estimate(call).total) if kind.is_corrected else 1
+
+    def _refused(self, call: Call, identity: str, refused: Entry, taken: Iterable[Entry]) -> Refusal:
+        """Give back what was taken before, and tell how all limits stand and when all of them let the call in."""
+        now, wait, headers = self._now(), refused.taken.wait, call.headers
+        for entry in taken:
+            entry.correct(0, now)
+            entry.kind.show(headers, entry.rule, entry.look(now))
+        refused.kind.show(headers, refused.rule, refused.taken)
+        for kind in self._kinds[self._kinds.index(refused.kind) + 1 :]:
+            rule = self._rule(kind, call.caller)
+            if rule is not None:
+                found = kind.look(rule.name + identity, rule, now, self._amount(kind, call))
+                kind.show(headers, rule, found)
+                wait = max(wait, found.wait)
+        return self._refusal(refused, wait, headers)
+
+    def _refusal(self, refused: Entry, wait: float, headers: Mapping[str, str]) -> Refusal:
+        kind, limit, amount = refused.kind, refused.rule.limit, refused.amount
+        what = f"the limit of {limit} {kind.name} per minute{'' if self._per == 'global' else f' for this {self._per}'}"
+        if amount > limit:
             refusal = Refusal(f"{what} is less than the {amount} this request needs. Ask for less.", headers=headers)
         else:
-            wait = duration(found.wait)
-            refusal = Refusal(f"{what} is reached. Try again in {wait}.", retry_after=found.wait, headers=headers)
+            refusal = Refusal(f"{what} is reached. Try again in {duration(wait)}.", retry_after=wait, headers=headers)
         refusal.type = kind.name
         return refusal
 
@@ -117,7 +152,7 @@ class Kind:
         self._workers = workers
         self._shared = shared
         self._parts: dict[tuple[int, int], Rule] = {}
-        self._headers = tuple(f"x-ratelimit-{what}-{name}" for what in ("limit", "remaining", "reset"))
+        self._headers = tuple(f"x-ratelimit-{what}-{name}" for what in SHOWN)
 
     def rule_for(self, own: Limits) -> Rule | None:
         """Give the limit of a key's own, where it has one and callers are told apart."""
@@ -142,10 +177,10 @@ class Kind:
         else:
             self.meter.correct(identity, more, self.part(rule), taken, now)
 
-    def look(self, identity: str, rule: Rule, now: float) -> Taken:
-        """Tell what is left."""
-        found = self._shared.look(self._prefix + identity, rule) if self._shared is not None else None
-        return found or self.meter.look(identity, self.part(rule), now)
+    def look(self, identity: str, rule: Rule, now: float, amount: int = 0) -> Taken:
+        """Tell what is left, and when an amount would pass."""
+        found = self._shared.look(self._prefix + identity, rule, amount) if self._shared is not None else None
+        return found or self.meter.look(identity, self.part(rule), now, amount)
 
     def show(self, headers: MutableMapping[str, str], rule: Rule, found: Taken) -> None:
         """Write headers, unless those of a tighter limit are there."""
@@ -181,7 +216,12 @@ class Entry(NamedTuple):
         if used != self.amount:
             self.kind.correct(self.identity, used - self.amount, self.rule, self.taken, now)
 
+    def look(self, now: float) -> Taken:
+        """Tell what is left now."""
+        return self.kind.look(self.identity, self.rule, now)
 
+
+SHOWN = ("limit", "remaining", "reset")
 TOKENS = ("tokens", "tokens_per_minute", "tokens_burst")
 
 
@@ -192,6 +232,17 @@ def limits_of(guards: Iterable[object], caller: Caller, address: str) -> dict[st
         if isinstance(guard, RateLimit):
             headers |= guard.limits(caller, address)
     return headers
+
+
+def settled(guards: Iterable[object], call: Call, usage: Usage) -> None:
+    """Count what a whole answer used before its headers are sent, so that they tell what is left after it."""
+    if usage.source == "unknown" or "x-ratelimit-limit-tokens" not in call.headers:
+        return
+    for what in SHOWN:
+        del call.headers[f"x-ratelimit-{what}-tokens"]
+    for guard in guards:
+        if isinstance(guard, RateLimit):
+            guard.known(call, usage)
 
 
 def duration(seconds: float) -> str:

@@ -26,7 +26,6 @@ from ..types import (
     ModelInfo,
     Price,
     Target,
-    Terms,
     Usage,
 )
 from ._sight import ANY, Sight
@@ -43,12 +42,11 @@ MOST_NEEDS, MOST_PASSED = 64, 2048
 class Plan:
     """Find where a call can go, and in which order, from what is known this moment."""
 
-    def __init__(self, parts: Parts, memory: Memory, clock: Clock, terms: Terms, *, random: Random) -> None:
+    def __init__(self, parts: Parts, memory: Memory, clock: Clock, *, random: Random) -> None:
         self.parts = parts
         self.memory = memory
         self.clock = clock
         self.operations = {name: getattr(p, "operations", None) for name, p in parts.providers.items()}
-        self._terms = terms
         self._orders = Orders(parts.policies, random)
         # What was worked out this minute, by `id`: prices change with the hour, catalogues with a refresh.
         self._minute = 0.0
@@ -62,7 +60,7 @@ class Plan:
         call.trace.resolved = resolved.how
         call.trace.warnings += resolved.warnings
         call.trace.dropped += resolved.dropped
-        call.terms = resolved.terms or self._terms
+        call.terms = resolved.terms
         call.resolved = resolved.groups[0].route if resolved.groups else ""
         call.resolved = call.resolved or str(resolved.targets[0])
         return resolved

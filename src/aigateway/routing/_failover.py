@@ -14,7 +14,7 @@ from typing import Self
 
 from ..errors import CALLER_CAUSED, Kind, NoAnswer, ProviderError, Remedy, RequestError
 from ..state import THROTTLED, TRANSIENT, Health, Rest, of_model
-from ..types import Call, Candidate, Drop, ModelInfo, Outcome, Role, Target
+from ..types import Call, Candidate, Drop, ModelInfo, Outcome, Role, Target, Terms
 from ._backoff import backoff
 
 __all__ = ["Attempt", "Attempts"]
@@ -96,7 +96,8 @@ class Attempt:
 class Attempts:
     """Give attempts in order until one is kept, the reasons run out, or the bounds do.
 
-    `keys_rest` tells what keeps every key of a target from being used.
+    `keys_rest` tells what keeps every key of a target from being used. A target of another route is
+    asked on the terms of that one.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class Attempts:
         self.failures: list[ProviderError] = []
         self._candidates = list(candidates)
         self._keys_rest = keys_rest
-        self._retries = call.terms.retries
+        self._first = self._terms = call.terms
         self._asked: set[Target] = set()
         self._called: dict[str, Kind] = {}  # provider -> how its last call failed
         self._billable = call.trace.billable  # an answer that is gone on with has a past
@@ -138,8 +139,9 @@ class Attempts:
     def rival(self, attempt: Attempt) -> Attempt | None:
         """Give an attempt at the next free target, to be made beside `attempt`."""
         candidate = self._next(attempt.target)
-        one_more = self._billable + 1 < self._retries.attempts
-        if candidate is None or candidate.target.provider in self._called or not one_more:
+        if candidate is None or self._terms_at(candidate) is not self._terms:  # both are one call
+            return None
+        if candidate.target.provider in self._called or self._billable + 1 >= self._terms.retries.attempts:
             return None
         rival = Attempt(self, candidate, 0.0)
         rival.role = "hedge"
@@ -193,6 +195,7 @@ class Attempts:
 
     def _at(self, candidate: Candidate) -> Iterator[Attempt]:
         """Give attempts at one target until its failure or the bounds say to go on."""
+        self._go_under(candidate)
         wait, tries = self._ready(candidate), 0
         while wait is not None and self._within_bounds(wait):
             paid = self._price(candidate.target) if candidate.target.provider in self._called else 0.0
@@ -211,11 +214,21 @@ class Attempts:
             if wait is None and attempt.error.remedy.other_target == "no":
                 self._over = True
 
+    def _terms_at(self, candidate: Candidate) -> Terms:
+        return candidate.target.terms or self._first
+
+    def _go_under(self, candidate: Candidate) -> None:
+        """Take over the terms a target is asked on; the time they give begins now, and only ever shortens."""
+        before, self._terms = self._terms, self._terms_at(candidate)
+        self.call.terms = self._terms
+        if self._terms is not before and self._terms.total is not None:
+            self.call.deadline = min(self.call.deadline, self.now() + self._terms.total)
+
     def _unfit(self, candidate: Candidate) -> tuple[str, str] | None:
         """Say why a target cannot help with this request: a code, and a reason."""
         if 0 < _window(candidate.info) <= self._too_small:
             return "context_window", "its context window is too small as well"
-        if self._billable >= self._retries.attempts:
+        if self._billable >= self._terms_at(candidate).retries.attempts:
             return "attempts", f"{self._billable} calls that may have been billed had been made (retries.attempts)"
         return None
 
@@ -233,10 +246,10 @@ class Attempts:
 
     @property
     def _patience(self) -> float:
-        return self._retries.patience - self._waited
+        return self._terms.retries.patience - self._waited
 
     def _within_bounds(self, wait: float) -> bool:
-        if self._billable >= self._retries.attempts:
+        if self._billable >= self._terms.retries.attempts:
             return False
         return self.now() + wait < self.call.deadline
 
@@ -246,7 +259,7 @@ class Attempts:
             return None
         if error.kind is Kind.RATE_LIMIT:
             return self._throttled(error, candidate, tries)
-        if tries > self._retries.same_target or self.rest(candidate.target):
+        if tries > self._terms.retries.same_target or self.rest(candidate.target):
             return None
         if (error.began or error.kind in ONLY_IF_LAST) and self._next(candidate.target):
             return None
@@ -258,7 +271,8 @@ class Attempts:
         rest = self.rest(candidate.target)
         named = error.retry_after if error.retry_after is not None else backoff(tries + 2, self.health.random)
         wait = max(rest.until - self.now() if rest else named, SOONEST)
-        if not self._retries.patience or wait > self._patience or tries > self._retries.attempts:
+        retries = self._terms.retries
+        if not retries.patience or wait > self._patience or tries > retries.attempts:
             return None
         self._waited += wait
         return wait
@@ -291,10 +305,11 @@ class Attempts:
             if soonest is None:
                 return
             candidate, rest = soonest
+            self._go_under(candidate)
             wait = max(rest.until - self.now(), SOONEST)
-            if not self._retries.wait:
+            if not self._terms.retries.wait:
                 yield from self._knock(candidate, rest)
-            if not self._retries.wait or not self._within_bounds(wait):
+            if not self._terms.retries.wait or not self._within_bounds(wait):
                 return
             yield from self._wait_for(candidate, wait)
 

@@ -24,6 +24,7 @@ PATTERNS = (
 # What may follow a name that is not known with it, and the order it asks for.
 SUFFIXES = {":floor": "price", ":nitro": "throughput"}
 SORTED = {"price": "the cheapest first", "throughput": "the most tokens a second first"}
+PLAIN = Terms()
 # It is leave to go on, no condition: a request that can be answered is answered.
 NO_FALLBACK = "'routing.fallback' is true, but no fallback is configured: nobody else is asked for it"
 Catalogue = Mapping[str, Mapping[str, ModelInfo]]
@@ -34,20 +35,23 @@ LONGEST_REMEMBERED = 128
 REMEMBERED_WAYS, LONGEST_WAY = 256, 1024
 # Names a misspelt one is compared with: vendors list thousands, and every call would wait.
 COMPARED = 2000
+# A request names no longer one (types/request); what follows a name is taken off by recursion.
+LONGEST = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What to do with names nothing knows, and where named models go on when they fail."""
+    """What to do with names nothing knows; where named models go on when they fail; on which terms they are asked."""
 
     default_model: str = ""
     unknown: Literal["refuse", "default"] = "refuse"
     fallback: str = ""
+    terms: Terms = PLAIN
 
 
 @dataclass(slots=True)
 class Resolved:
-    """Targets in order, what the name is (the end of a sentence), what people should know, the first route's terms.
+    """Targets in order, what the name is (the end of a sentence), what people should know, the terms of the name.
 
     `groups` are the same targets as trees, one for each name; `dropped` are those that the caller's
     allow-list or the request's `routing` left out.
@@ -59,7 +63,7 @@ class Resolved:
     pinned: bool = False
     is_route: bool = False
     stands_for: str = ""  # what answers instead of a name nothing knows, or that has a suffix
-    terms: Terms | None = None
+    terms: Terms = PLAIN
     groups: list[Branch] = field(default_factory=list)
     dropped: list[Drop] = field(default_factory=list)
     repeats: bool = False  # whether a target stands in the groups twice
@@ -78,11 +82,12 @@ class Names:
         rules: Rules,
         terms: Mapping[str, Terms] | None = None,
     ) -> None:
-        self.trees = {n: r if isinstance(r, Branch) else Branch(n, tuple(r)) for n, r in routes.items()}
+        self._terms = terms or {}
+        trees = {n: r if isinstance(r, Branch) else Branch(n, tuple(r)) for n, r in routes.items()}
+        self.trees = {name: _under(tree, self._terms.get(name)) for name, tree in trees.items()}
         self.routes = {name: tuple(_unique(tree.targets())) for name, tree in self.trees.items()}
         self.catalogue = catalogue
         self.rules = rules
-        self._terms = terms or {}
         self._day: date | None = None
         self._known_names: dict[str, Resolved] = {}
         self._known_ways: dict[tuple[object, ...], Resolved] = {}
@@ -122,9 +127,7 @@ class Names:
         if routing.fallback and not self.rules.fallback and not found[0].is_route:
             warnings.append(NO_FALLBACK)
         how = "; then ".join(dict.fromkeys(part.how for part in found))
-        whole = Resolved(how, [], warnings, terms=next((part.terms for part in found if part.terms), None))
-        if whole.terms and whole.terms.shadow and not found[0].is_route:  # that is for those who ask for the route
-            whole.terms = replace(whole.terms, shadow=None)
+        whole = Resolved(how, [], warnings, terms=found[0].terms)
         groups = [branch for part in found for branch in part.groups]
         if caller.models:
             asked = [part.stands_for or name for name, part in zip(names, found, strict=True)]
@@ -181,7 +184,7 @@ class Names:
         if owner:
             return self._found(Target(owner, name), f"in the catalogue of {owner!r}", today)
         suffix = name[-6:]
-        if suffix in SUFFIXES and len(name) > len(suffix):
+        if suffix in SUFFIXES and len(suffix) < len(name) <= LONGEST:
             return self._sorted(name, suffix, today, caller)
         if slash and provider in self.catalogue:
             return self._found(Target(provider, rest), f"pinned to the provider {provider!r}", today, pinned=True)
@@ -220,7 +223,8 @@ class Names:
                 return heir
 
             tree = replanted(self.trees[name], living)
-            known = Resolved(f"the route {name!r}", [*tree.targets()], is_route=True, terms=self._terms.get(name))
+            terms = self._terms.get(name, self.rules.terms)
+            known = Resolved(f"the route {name!r}", [*tree.targets()], is_route=True, terms=terms)
             known.warnings, known.groups = list(dict.fromkeys(warnings)), [tree]
             self._known_routes[name] = known
         return replace(known, warnings=[*known.warnings])
@@ -228,7 +232,8 @@ class Names:
     def _found(self, target: Target, how: str, today: date, *, pinned: bool = False) -> Resolved:
         """Take a target as it is, or its successor when it is retired."""
         heir, warnings = self._heir(target, today)
-        return Resolved(how, [heir], warnings, pinned, groups=[Branch("", (heir,))])
+        heir = replace(heir, terms=self.rules.terms)
+        return Resolved(how, [heir], warnings, pinned, terms=heir.terms or PLAIN, groups=[Branch("", (heir,))])
 
     def _heir(self, target: Target, today: date) -> tuple[Target, list[str]]:
         """Take who answers for a model today: its successor, or that one's when it is retired as well."""
@@ -275,6 +280,11 @@ class Names:
                     if info.is_described is described and caller.may_use(model, f"{provider}/{model}"):
                         known += (model, f"{provider}/{model}")
         return known
+
+
+def _under(tree: Branch, terms: Terms | None) -> Branch:
+    """Note at each target of a route on which terms it is asked."""
+    return replanted(tree, lambda target: replace(target, terms=terms)) if terms is not None else tree
 
 
 def _open_to(caller: Caller, branch: Branch, name: str, whole: Resolved) -> Branch:

@@ -51,5 +51,5 @@ class SharedLimits(Protocol):
     def correct(self, identity: str, more: int, rule: Rule, taken: Taken) -> None:
         """Take more, or (negative) give back, of what was taken; returns at once."""
 
-    def look(self, identity: str, rule: Rule) -> Taken | None:
-        """Tell how much is left, as far as this process knows; None where it knows nothing."""
+    def look(self, identity: str, rule: Rule, amount: int = 0) -> Taken | None:
+        """Tell how much is left, and when an amount would pass, as far as this process knows; None for nothing."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ._limits import Timeouts
+from ._limits import Terms, Timeouts
 from ._models import ModelInfo
 
 __all__ = ["Candidate", "Facts", "Target"]
@@ -16,8 +16,8 @@ __all__ = ["Candidate", "Facts", "Target"]
 class Target:
     """Name one model at one configured provider.
 
-    `timeouts` None means the gateway's own. `params` are sent unless the caller set them (what a
-    retired name meant, say).
+    `timeouts` None means the gateway's own, and so does `terms`: those of the route it was found in.
+    `params` are sent unless the caller set them (what a retired name meant, say).
     """
 
     provider: str
@@ -25,6 +25,7 @@ class Target:
     weight: int = 1
     timeouts: Timeouts | None = None
     params: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    terms: Terms | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.model}"

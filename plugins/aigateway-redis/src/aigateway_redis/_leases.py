@@ -20,8 +20,8 @@ MOST = 10_000
 
 
 def step_of(rule: Rule) -> float:
-    """Give the seconds in which one comes back."""
-    return rule.step * WINDOW / 60.0
+    """Give the seconds in which one comes back, in whole microseconds, as Redis counts them."""
+    return microseconds(rule.step * WINDOW / 60.0) / 1e6
 
 
 class Lease:
@@ -66,13 +66,18 @@ class Lease:
         left, self.left = self.left, 0
         return left
 
+    def wait(self, amount: int, now: float) -> float:
+        """Tell in how many seconds Redis would let an amount through; below 0, it would already."""
+        return self.full - now + (amount - self.rule.burst) * step_of(self.rule)
+
     def told(self, amount: int, admitted: bool, now: float) -> Taken:
         """Say how it stands."""
         step = step_of(self.rule)
-        missing = max(0.0, self.full - now)
-        left = self.rule.burst - missing / step + (self.left if now < self.ends else 0)
-        wait = 0.0 if admitted else max(0.001, self.full - now + (amount - self.rule.burst) * step)
-        return Taken(admitted, min(left, self.rule.burst), wait, missing, self.at, True)
+        ours = self.left if now < self.ends else 0  # given, and not spent: as good as there
+        missing = max(0.0, self.full - now - ours * step)
+        left = self.rule.burst - missing / step
+        wait = 0.0 if admitted else max(0.001, self.wait(amount, now))
+        return Taken(admitted, left, wait, missing, self.at, True)
 
 
 class Leases:

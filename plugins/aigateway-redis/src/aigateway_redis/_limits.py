@@ -88,7 +88,7 @@ class RedisLimits:
         with self._lock:
             own = self._own.take(identity, amount, rule, now)
             if not own.admitted:
-                return own._replace(shared=True)
+                return self._refused(identity, amount, own, now)
             lease = self._leases.find(identity, rule)
             if lease is None:
                 return None
@@ -116,14 +116,27 @@ class RedisLimits:
         with self._lock:
             if taken.shared:
                 self._own.correct(identity, more, rule, taken._replace(at=now), now)
+                lease = self._leases.known(identity)
+                if lease is not None:  # what is told of it until Redis says more
+                    lease.full = max(lease.full, now) + more * step_of(rule)
             self._owe(identity, Debt(rule, more, now, int(taken.at) if taken.shared else 0))
         self._wake()
 
-    def look(self, identity: str, rule: Rule) -> Taken | None:
-        """Tell how much is left, as far as this process knows."""
+    def look(self, identity: str, rule: Rule, amount: int = 0) -> Taken | None:
+        """Tell how much is left, and when an amount would pass, as far as this process knows."""
         with self._lock:
-            lease = self._leases.known(identity)
-            return lease.told(0, True, self._now()) if lease is not None and self._linked else None
+            lease, now = self._leases.known(identity), self._now()
+            if lease is None or not self._linked:
+                return None
+            return lease.told(0, True, now)._replace(wait=max(0.0, lease.wait(amount, now)))
+
+    def _refused(self, identity: str, amount: int, own: Taken, now: float) -> Taken:
+        """Tell how it stands in Redis, where that is known: others take from it, too, and less comes back a second."""
+        lease = self._leases.known(identity)
+        if lease is None:
+            return own._replace(shared=True)
+        told = lease.told(amount, False, now)
+        return told if told.wait > own.wait else own._replace(shared=True)
 
     async def _answer(self, ask: Ask, ready: anyio.Event) -> Taken | None:
         """Wait for the thread; who waits in vain is the last one who does."""

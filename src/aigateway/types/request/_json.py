@@ -22,7 +22,7 @@ HABITS: Mapping[str, str] = {
     **dict.fromkeys(
         ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks"), "'routing': {'models': [...]}"
     ),
-    "provider": "'routing': {'only': [...], 'order': [...], ...}; what one vendor reads goes into 'extra': {'NAME': {...}}",
+    "provider": "'routing': {'only': [...], 'order': [...], ...}; a vendor's own: 'extra': {'NAME': {...}}",
     "route": "'routing': {'models': [...]}, or the name of a route as 'model'",
     "num_retries": "'routing': {'deadline': SECONDS}; how often is the configuration's matter ([retries])",
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ...errors import RequestError
 from ._json import FORBIDDEN, read_json, refuse_forbidden, written
-from ._routing import ANYWHERE, Routing
+from ._routing import ANYWHERE, LONGEST, Routing
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -84,6 +84,8 @@ class ChatRequest:
         if models is not None and (routing is None or isinstance(routing, Mapping)):
             routing = {"models": models, **(routing or {})}
         model, stream = body.pop("model", ""), body.pop("stream", False)
+        if len(model) > LONGEST:
+            raise RequestError(f"'model' is longer than {LONGEST} characters", param="model")
         options = body.pop("stream_options", {})
         if options and not stream:
             raise RequestError("'stream_options' needs 'stream': true", param="stream_options")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
+from ..config import Settings
 from ..secrets import Secret
-from ._settings import Settings
 
 if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
