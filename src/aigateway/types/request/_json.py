@@ -19,9 +19,7 @@ FORBIDDEN = frozenset(
 
 # Fields other gateways read, and what to use here. A vendor would refuse most of them, in words about nothing of ours.
 HABITS: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks"), "'routing': {'models': [...]}"
-    ),
+    "fallbacks": "'routing': {'models': [...]}",
     "provider": "'routing': {'only': [...], 'order': [...], ...}; a vendor's own: 'extra': {'NAME': {...}}",
     "route": "'routing': {'models': [...]}, or the name of a route as 'model'",
     "num_retries": "'routing': {'deadline': SECONDS}; how often is the configuration's matter ([retries])",
