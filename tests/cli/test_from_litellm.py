@@ -259,9 +259,9 @@ def test_a_balanced_group_with_fallbacks_is_two_routes() -> None:
         )
     )
 
-    assert {"policy": "weighted", "targets": ["groq/a", "openai/a"]} == made["routes"]["a (own)"]
-    assert {"targets": ["a (own)", "deepseek/b"]} == made["routes"]["a"]
-    assert {"targets": ["deepseek/b", "a (own)"]} == made["routes"]["b"]
+    assert {"policy": "weighted", "targets": ["groq/a", "openai/a"]} == made["routes"]["a-alone"]
+    assert {"targets": ["a-alone", "deepseek/b"]} == made["routes"]["a"]
+    assert {"targets": ["deepseek/b", "a-alone"]} == made["routes"]["b"]
 
 
 def test_orders_are_steps() -> None:
@@ -274,8 +274,8 @@ def test_orders_are_steps() -> None:
         )
     )
 
-    assert {"targets": ["a (balanced)", "groq/later"]} == made["routes"]["a"]
-    assert {"policy": "weighted", "targets": ["openai/one", "deepseek/two"]} == made["routes"]["a (balanced)"]
+    assert {"targets": ["a-balanced", "groq/later"]} == made["routes"]["a"]
+    assert {"policy": "weighted", "targets": ["openai/one", "deepseek/two"]} == made["routes"]["a-balanced"]
 
 
 def test_names_that_are_pins_need_no_route() -> None:
@@ -377,14 +377,135 @@ def test_nothing_is_dropped_in_silence() -> None:
         "guardrails": [],
         "unheard_of": {},
     }
-    _, notes = converted({**one("groq/x", temperature=0.5, input_cost_per_token=1e-6), **settings})
+    _, notes = converted({**one("groq/x", temperature=0.5, input_cost_per_second=1e-6), **settings})
     said = "\n".join(notes)
 
     named = ["drop_params", "cache", "callbacks", "brand_new", "cooldown_time", "redis_host", "allowed_fails"]
     named += ["enable_pre_call_checks", "database_url", "alerting", "store_model_in_db", "environment_variables"]
-    named += ["guardrails", "unheard_of", "temperature", "input_cost_per_token"]
+    named += ["guardrails", "unheard_of", "temperature", "input_cost_per_second"]
     assert [] == [name for name in named if name not in said]
     assert "json_logs" not in said
+
+
+# -- what models are, and cost --------------------------------------------------------------------
+
+PRICED = """
+model_list:
+  - model_name: chat
+    litellm_params:
+      model: openai/gpt-5.4-mini
+      api_key: os.environ/OPENAI_API_KEY
+      temperature: 0.2
+      max_tokens: 512
+      extra_headers: {"X-Team": "a"}
+    model_info:
+      id: chat-1
+      mode: chat
+      max_input_tokens: 200000
+      max_tokens: 8192
+      input_cost_per_token: 0.00000075
+      output_cost_per_token: 4.5e-6
+      cache_read_input_token_cost: "7.5e-8"
+      input_cost_per_token_above_200k_tokens: 1.5e-6
+      input_cost_per_token_priority: 0.0000015
+      input_cost_per_audio_token: 1e-5
+      supports_vision: true
+      base_model: gpt-5.4-mini
+      team: blue
+  - model_name: house
+    litellm_params:
+      model: hosted_vllm/llama
+      api_base: http://gpu.internal:8000/v1
+      input_cost_per_token: 0
+      output_cost_per_token: 0
+"""
+
+
+def test_prices_and_windows_become_tables_of_models(tmp_path: Path) -> None:
+    """To the last unit; a row for a size or a tier has what the usual one says besides; the result is one of ours."""
+    (tmp_path / "config.yaml").write_text(PRICED)
+    text = convert(read_yaml(tmp_path / "config.yaml"), {}, AVAILABLE).text
+    models = tomllib.loads(text)["models"]
+    usual = {"input": "0.75", "output": "4.5", "cached": "0.075"}
+
+    assert {"new": True, "window": 200_000, "max_output": 8192} == {
+        name: value for name, value in models["openai/gpt-5.4-mini"].items() if name != "prices"
+    }
+    assert [
+        usual,
+        {**usual, "input": "1.5", "tier": "priority"},
+        {**usual, "input": "1.5", "above_tokens": 200_000},
+    ] == models["openai/gpt-5.4-mini"]["prices"]
+    assert {"prices": [{"input": "0", "output": "0"}]} == models["hosted_vllm/llama"]
+    gateway = Gateway(parse(tomllib.loads(text), Context({"OPENAI_API_KEY": "sk-x"})))
+    price = gateway.parts.catalogue["openai"]["gpt-5.4-mini"].prices[0]
+    assert (750_000, 4_500_000) == (price.input, price.output)
+
+
+def test_what_is_left_out_of_a_deployment_says_why(tmp_path: Path) -> None:
+    """In a comment of the file, each setting by its name, with what to do."""
+    (tmp_path / "config.yaml").write_text(PRICED)
+    made = convert(read_yaml(tmp_path / "config.yaml"), {}, AVAILABLE)
+    where = "model_list[0] (chat): "
+
+    for said in (
+        "temperature: no counterpart; there are no defaults per target; let the request say it.",
+        "max_tokens: no counterpart; there are no defaults per target; let the request say it, or cap all requests",
+        "extra_headers: no counterpart; what a vendor is sent besides its key is its plug-in's business",
+        "input_cost_per_audio_token: left out: only prices per token",
+        "model_info.supports_vision: left out: nobody is refused for what is not known",
+        "model_info.base_model: left out: windows and prices",
+        "model_info.team: left out: it changes nothing",
+    ):
+        assert any(note.startswith(where + said) for note in made.notes), said
+        assert f"# - {where}{said}" in made.text
+
+
+@pytest.mark.parametrize("price", [-1, "much", float("nan"), True, [1], 2.0])
+def test_what_is_no_price_is_named(price: Any) -> None:
+    """It is left out; nothing is guessed."""
+    made, notes = converted(one("groq/x", input_cost_per_token=price))
+
+    assert "models" not in made
+    assert any("input_cost_per_token: left out: it is no price in dollars" in note for note in notes)
+
+
+def test_deployments_of_one_model_have_one_price() -> None:
+    """The first counts, and the others are named; a wildcard has none."""
+    made, notes = converted(
+        several(
+            ("m", {"model": "groq/a", "api_key": "os.environ/A", "input_cost_per_token": 1e-6}),
+            ("m", {"model": "groq/a", "api_key": "os.environ/B", "input_cost_per_token": 2e-6}),
+            ("*", {"model": "groq/*", "output_cost_per_token": 2e-6}),
+        )
+    )
+
+    assert {"groq/a": {"new": True, "prices": [{"input": "1"}]}} == made["models"]
+    assert any("model_list[1] (m): groq/a has other prices or windows above" in note for note in notes)
+    assert any("model_list[2] (*): what it says of models is left out" in note for note in notes)
+
+
+def test_names_no_route_can_have_are_changed_and_said() -> None:
+    """Wherever they stand: in a deployment, a fallback, an alias. Others stay as clients know them."""
+    names = ("cheap:floor", " GPT  4\t", "Claude 3.5 Sonnet")
+    made, notes = converted(
+        several(
+            *((name, {"model": f"groq/{number}"}) for number, name in enumerate(names)),
+            router_settings={
+                "fallbacks": [{"cheap:floor": [" GPT  4\t"]}],
+                "model_group_alias": {"fast:nitro": "cheap:floor"},
+            },
+        )
+    )
+
+    assert {
+        "cheap-floor": {"targets": ["groq/0", "groq/1"]},
+        "GPT 4": {"targets": ["groq/1"]},
+        "Claude 3.5 Sonnet": {"targets": ["groq/2"]},
+        "fast-nitro": {"targets": ["groq/0", "groq/1"]},
+    } == made["routes"]
+    assert 2 == sum("a route cannot be named so; clients ask for" in note for note in notes)
+    assert any("'fast:nitro': clients ask for 'fast-nitro' instead" in note for note in notes)
 
 
 # -- secrets --------------------------------------------------------------------------------------
@@ -422,10 +543,18 @@ PARAMS = st.fixed_dictionaries(
     optional={
         "model": st.sampled_from(["groq/x", "openai/*", "azure/y", "ollama/z", "gpt-4", "*", 'groq/a"b\n#c']) | NAMES,
         **dict.fromkeys(("api_key", "api_base", "weight", "rpm", "order", "timeout", "organization"), VALUES),
+        **dict.fromkeys(("input_cost_per_token", "output_cost_per_token_above_128k_tokens", "x_cost"), VALUES),
         "max_parallel_requests": VALUES,
     },
 )
-ENTRIES = st.lists(st.fixed_dictionaries({"model_name": NAMES | st.just("*"), "litellm_params": PARAMS}), max_size=4)
+INFO = st.dictionaries(st.sampled_from(["max_tokens", "output_cost_per_image", "mode", "id", "x"]), VALUES, max_size=3)
+ENTRIES = st.lists(
+    st.fixed_dictionaries(
+        {"model_name": NAMES | st.just("*") | st.sampled_from([":floor", "a:nitro", "x  y"]), "litellm_params": PARAMS},
+        optional={"model_info": INFO | VALUES},
+    ),
+    max_size=4,
+)
 
 
 @given(

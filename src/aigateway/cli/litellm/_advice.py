@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["ADVICE", "NOTHING_TO_DO", "SECTIONS"]
+from collections.abc import Iterable
+
+__all__ = ["ADVICE", "NOTHING_TO_DO", "SECTIONS", "advised"]
 
 ALWAYS = "this gateway always does that"
 COOLING = "what rests, and for how long, follows from the failure and the vendor's own words"
@@ -103,6 +105,30 @@ ADVICE = {
     "enforce_user_param": "limits per user take the request's user field, or the caller",
     "ui_access_mode": "there is no web interface",
 }
+REQUEST = "there are no defaults per target; let the request say it"
+AWS = "Amazon signs requests; ask it through a server that speaks OpenAI's dialect, or a plug-in"
+# Settings of one deployment, besides those that are converted: in the whole, or how they begin.
+OF_DEPLOYMENTS = {
+    "max_tokens": f"{REQUEST}, or cap all requests with [limits] max_tokens",
+    "max_completion_tokens": f"{REQUEST}, or cap all requests with [limits] max_tokens",
+    "extra_headers": "what a vendor is sent besides its key is its plug-in's business; write one",
+    "headers": "what a vendor is sent besides its key is its plug-in's business; write one",
+    "num_retries": "give the route its own: retries = { attempts = N }",
+    "tags": TAGS,
+    "mock_": "for trying things out there are stand-in vendors: aigateway sandbox",
+    "cooldown_time": COOLING,
+    "max_budget": BUDGETS,
+    "budget_duration": BUDGETS,
+    "aws_": AWS,
+    "vertex_": "Google's tokens change every hour; use gemini/MODEL with a key, or a plug-in",
+    "configurable_clientside_auth_params": "a client's keys never go to a vendor",
+    "merge_reasoning_content_in_choices": "reasoning reaches the caller as reasoning_content",
+    "allowed_openai_params": "fields nobody knows pass through as they are",
+    "use_in_pass_through": "only the routes of docs/reference/http.md are served",
+    "use_litellm_proxy": "write its address as api_base",
+    "ssl_verify": "certificates are always verified; name your authority with SSL_CERT_FILE",
+    "guardrails": "write a guard as a plug-in",
+}
 # Whole sections beside the four that are converted.
 SECTIONS = {
     "environment_variables": "values are not copied; set them in the environment, or in .env",
@@ -120,3 +146,13 @@ SECTIONS = {
     "worker_registry": "there is no control plane",
     "include": "other files are not followed; convert them one by one",
 }
+
+
+def advised(settings: Iterable[str]) -> dict[str, list[str]]:
+    """Sort the settings of a deployment that are not converted by what to do instead."""
+    found: dict[str, list[str]] = {}
+    for setting in settings:
+        families = (start for start in OF_DEPLOYMENTS if start.endswith("_") and setting.startswith(start))
+        known = setting if setting in OF_DEPLOYMENTS else next(families, "")
+        found.setdefault(OF_DEPLOYMENTS.get(known, REQUEST), []).append(setting)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import reduce
 from math import gcd
@@ -23,6 +23,8 @@ class Route:
 
     targets: list[Any]
     policy: str = "priority"
+    of: str = ""  # the group it is a part of
+    inner: bool = False
 
 
 @dataclass
@@ -94,13 +96,15 @@ class _Routes:
         if self._models.wild:
             self.routes[self.anything] = self._balanced(self._models.wild, self.anything)
         place = {name: index for index, name in enumerate(groups)}
-        ordered = sorted(self.routes, key=lambda name: (place.get(name.partition(" (")[0], len(place)), -len(name)))
+        ordered = sorted(
+            self.routes, key=lambda name: (place.get(self.routes[name].of or name, len(place)), -len(name))
+        )
         return {name: self.routes[name] for name in ordered}  # a group's inner routes before its own
 
     @property
     def anything(self) -> str:
         """Name the route that every other name goes to."""
-        return next(name for name in ("any", "any model", "any model at all") if name not in self._models.groups)
+        return next(name for name in ("any", "any-model", "any-model-at-all") if name not in self._models.groups)
 
     def _chain(self, name: str) -> list[str]:
         """List where a group goes on; each name once, and itself never."""
@@ -124,24 +128,24 @@ class _Routes:
             if alone and targets[0] != name:  # that name is a pin already
                 self.routes[name] = Route(targets)
             return targets[0]
-        mine = name if alone else self._free(f"{name} (own)")
+        mine = name if alone else self._free(f"{name}-alone")
         if len(targets) == 1:
-            self.routes[mine] = targets[0]
+            self.routes[mine] = replace(targets[0], of=name, inner=not alone)
             return mine
-        self.routes[mine] = Route([self._named(target, mine) for target in targets])
+        self.routes[mine] = Route([self._named(target, name) for target in targets], of=name, inner=not alone)
         return mine
 
-    def _named(self, target: Any, route: str) -> Any:
+    def _named(self, target: Any, group: str) -> Any:
         """Give a balanced step of a route a route of its own."""
         if not isinstance(target, Route):
             return target
-        name = self._free(f"{route} (balanced)")
-        self.routes[name] = target
+        name = self._free(f"{group}-balanced")
+        self.routes[name] = replace(target, of=group, inner=True)
         return name
 
     def _free(self, name: str) -> str:
         taken = {*self.routes, *self._models.groups}
-        numbers = (name if number == 1 else f"{name} {number}" for number in range(1, len(taken) + 2))
+        numbers = (name if number == 1 else f"{name}-{number}" for number in range(1, len(taken) + 2))
         return next(found for found in numbers if found not in taken)
 
     def _balanced(self, tier: list[Deployment], name: str) -> Route:
@@ -192,8 +196,15 @@ def _top(anything: str) -> Iterator[str]:
 def _tables(models: Models, routes: Mapping[str, Route]) -> Iterator[str]:
     for provider in models.providers.values():
         yield from ("", *_provider(provider))
+    for target, facts in models.facts.items():
+        yield from ("", header("models", target))
+        if target.partition("/")[0] in models.catalogued:
+            yield line("new", True) + "  # where the plug-in does not have it"
+        yield from (line(name, value) for name, value in facts.items())
     for name, route in routes.items():
         yield from ("", header("routes", name))
+        if route.inner:
+            yield comment("asked for by the routes around it; clients need not know it")
         if route.policy != "priority":
             yield line("policy", route.policy)
         yield line("targets", route.targets)

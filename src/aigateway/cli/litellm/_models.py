@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from ._advice import advised
+from ._facts import facts_of, is_fact
+from ._names import askable
 from ._notes import Notes, Variables, as_number
 from ._vendors import SERVERS, SPECIAL, own_address, vendor_of_model, vendor_of_name
 
@@ -69,9 +72,15 @@ class Models:
         self.providers: dict[tuple[str, str, str], Provider] = {}
         self.groups: dict[str, list[Deployment]] = {}
         self.wild: list[Deployment] = []  # every name goes there
+        self.facts: dict[str, dict[str, Any]] = {}  # of models, by target
         self._notes = notes
         self._variables = variables
         self._plugins = plugins
+
+    @property
+    def catalogued(self) -> set[str]:
+        """Name the providers that may bring a catalogue of their own."""
+        return {provider.name for provider in self.providers.values() if provider.type != "openai-compatible"}
 
     def read(self, entries: object, credentials: Mapping[str, Mapping[str, Any]]) -> None:
         """Take each entry, or say why it is left out."""
@@ -81,10 +90,16 @@ class Models:
             if not isinstance(params, dict) or not isinstance(params.get("model"), str):
                 self._notes.add(f"{where}: it has no litellm_params.model, so it is left out.")
                 continue
-            name = str(entry.get("model_name") or params["model"])
+            name = self._name(str(entry.get("model_name") or params["model"]), where)
             self._take(
                 name, {**credentials.get(str(params.get("litellm_credential_name")), {}), **params}, entry, where
             )
+
+    def _name(self, written: str, where: str) -> str:
+        name = askable(written)
+        if name != written:
+            self._notes.add(f"{where} ({written}): a route cannot be named so; clients ask for {name!r} instead.")
+        return name
 
     def _take(self, name: str, params: Mapping[str, Any], entry: Mapping[str, Any], where: str) -> None:
         info = entry.get("model_info")
@@ -104,7 +119,17 @@ class Models:
         self._key(provider, vendor, model, {**params, "weight": weight}, f"{where} ({name})")
         made = Deployment(provider, model, weight, as_number(params.get("order")) or 1.0)
         made.timeouts = dict(self._times(params, f"{where} ({name})"))
+        self._describe(made, params, info, f"{where} ({name})")
         self._group(name, made, where)
+
+    def _describe(self, made: Deployment, params: Mapping[str, Any], info: object, where: str) -> None:
+        facts = facts_of(params, info, self._notes, where)
+        if not facts:
+            return
+        if "*" in made.model:
+            self._notes.add(f"{where}: what it says of models is left out: write [models] for each that has a price.")
+        elif self.facts.setdefault(made.target, facts) != facts:
+            self._notes.add(f"{where}: {made.target} has other prices or windows above; the first ones count.")
 
     def _group(self, name: str, made: Deployment, where: str) -> None:
         if "*" not in made.model:
@@ -222,23 +247,14 @@ class Models:
                 self._notes.add(f"{where}: {name} is no number of seconds up to a day; the general one counts.")
 
     def _note_rest(self, name: str, params: Mapping[str, Any], entry: Mapping[str, Any], where: str) -> None:
-        info = entry.get("model_info")
         if any(limits.get(name) for limits in (params, entry) for name in ("rpm", "tpm")):
             self._notes.add(
                 "model_list: rpm and tpm are weights here. A vendor's limits are read from its headers; limit callers "
                 'with the guard "rate_limit".'
             )
         unknown = sorted({str(setting) for setting in params} - READ - NOTHING_TO_DO)
-        prices = [setting for setting in unknown if "cost" in setting]
-        if isinstance(info, dict) and any("cost" in str(setting) or "tokens" in str(setting) for setting in info):
-            prices.append("model_info")
-        others = [setting for setting in unknown if setting not in prices]
-        if prices:
-            self._notes.add(
-                f"{where} ({name}): {', '.join(prices)}: prices and windows come from the plug-in's catalogue."
-            )
-        if others:
-            self._notes.add(f"{where} ({name}): {', '.join(others)}: no counterpart; let the request say it.")
+        for why, settings in advised(setting for setting in unknown if not is_fact(setting)).items():
+            self._notes.add(f"{where} ({name}): {', '.join(settings)}: no counterpart; {why}.")
 
 
 def _weight(params: Mapping[str, Any], entry: Mapping[str, Any]) -> float:

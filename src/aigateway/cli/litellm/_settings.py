@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ._advice import ADVICE, NOTHING_TO_DO, SECTIONS
+from ._names import askable
 from ._notes import Notes, Variables, as_number
 
 __all__ = ["Options", "read_options"]
@@ -130,24 +131,28 @@ class Reader:
                 names = [
                     other for other in (others if isinstance(others, list) else [others]) if isinstance(other, str)
                 ]
+                names = [askable(name) for name in names]
                 if model == "*":
                     self.options.default_fallbacks += names
                 elif names:
-                    known = self.options.fallbacks.setdefault(str(model), [])
+                    known = self.options.fallbacks.setdefault(askable(str(model)), [])
                     known += [other for other in names if other not in known]
                 else:
                     self._say(name, f"that of {str(model)[:64]!r} names no model")
 
     def _take_default_fallbacks(self, given: object) -> None:
         self.options.default_fallbacks += (
-            [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
+            [askable(name) for name in given if isinstance(name, str)] if isinstance(given, list) else []
         )
 
     def _take_model_group_alias(self, given: object) -> None:
         for alias, stands_for in given.items() if isinstance(given, dict) else ():
             named = stands_for.get("model") if isinstance(stands_for, dict) else stands_for
             if isinstance(named, str):
-                self.options.aliases[str(alias)] = named
+                name = askable(str(alias))
+                self.options.aliases[name] = askable(named)
+                if name != alias:
+                    self._notes.add(f"{self._section}.model_group_alias: {alias!r}: clients ask for {name!r} instead.")
 
     # -- who asks, and what is kept ---------------------------------------------------------
 
