@@ -61,9 +61,6 @@ def families() -> Families:
     def counter(name: str, text: str, *labels: str) -> Counter:
         return Counter(f"aigateway_{name}", text, labels, registry=into)
 
-    def histogram(name: str, text: str, *labels: str) -> Histogram:
-        return Histogram(f"aigateway_{name}_seconds", text, labels, buckets=SECONDS, registry=into)
-
     def spent(kind: str, whose: str) -> Spent:
         return Spent(
             counter(f"{kind}attempts", f"{whose} to vendors that have ended.", *target, "outcome"),
@@ -74,8 +71,8 @@ def families() -> Families:
     return Families(
         into,
         counter("requests", "Calls that have ended.", "operation", "outcome"),
-        histogram("request", "Seconds a call took.", "operation"),
-        histogram("first_content", "Seconds to the first content.", *target),
+        Histogram("aigateway_request_seconds", "Seconds a call took.", ["operation"], buckets=SECONDS, registry=into),
+        Histogram("aigateway_first_content_seconds", "Until first content.", target, buckets=SECONDS, registry=into),
         spent("", "Calls"),
         spent("shadow_", "Copies"),
         Gauge("aigateway_calls_under_way", "Calls that have not ended.", multiprocess_mode="livesum", registry=into),
