@@ -64,6 +64,7 @@ async def test_a_whole_answer() -> None:
     """A call that asked for one gets it, and the connection goes back."""
     transport, settled = ScriptedTransport(Answer([body(WHOLE)], headers=JSON)), Settled()
     exchange = await ask(transport, stream=False, held=[settled])
+    assert Usage(3, 2, source="reported") == exchange.usage
     await exchange.aclose()
 
     assert "Hi" == exchange.whole().text
@@ -88,6 +89,18 @@ async def test_a_streamed_answer() -> None:
     assert [True] == transport.closed
     with pytest.raises(RuntimeError, match="stream"):
         exchange.whole()
+
+
+async def test_an_event_of_another_answer_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be somebody else's: it goes on, for ids may change without harm, but an operator can find it."""
+    other = event({"content": "lo"}, id="2")
+    exchange = await ask(ScriptedTransport(Answer([ROLE, says("Hel"), other, STOP, USAGE, DONE])))
+    chunks = await read_all(exchange)
+    await exchange.aclose()
+
+    assert "Hello" == "".join(chunk.text for chunk in chunks)
+    assert ["another answer" in warning for warning in exchange.call.trace.warnings] == [True]
+    assert "named another answer than the first" in caplog.text
 
 
 async def test_it_opens_with_the_first_content_and_what_was_held_back() -> None:

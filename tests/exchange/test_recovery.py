@@ -374,13 +374,15 @@ def test_going_on_takes_over_what_reading_on_costs() -> None:
     assert "reported" == chunks.outcome.usage.source
 
 
-def test_a_bug_in_going_on_does_not_mask_the_first_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plug-in that cannot say whether it goes on does not; the caller is told how the answer broke."""
+@pytest.mark.parametrize("bug", [True, False])
+def test_who_cannot_go_on_does_not_mask_the_first_error(bug: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a plug-in says that it cannot, or fails to say: the caller is told how the answer broke."""
 
-    def bug(*_: object) -> None:
-        raise ZeroDivisionError
+    def cannot(*_: object) -> None:
+        if bug:
+            raise ZeroDivisionError
 
-    monkeypatch.setattr(Able, "continuation", bug)
+    monkeypatch.setattr(Able, "continuation", cannot)
     transport = ScriptedTransport(Answer([says("one "), LOST]))
     text, _, broke, _ = run(lambda: read(gateway(transport, "cd", recovery="continue")))
 

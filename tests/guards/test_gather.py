@@ -167,3 +167,31 @@ def test_a_response_in_its_own_dialect() -> None:
         found.append(whole.reply(USAGE, "p"))
 
     assert [{"status": "completed", **body}, None, None, None, None] == [reply and reply.body for reply in found]
+
+
+def test_a_message_as_its_vendor_streams_it() -> None:
+    """Arguments begin with an empty piece, sources come one by one; a call without arguments has an empty object."""
+
+    def event(name: str, **body: Any) -> NativeChunk:
+        return NativeChunk(name, {"type": name, **body})
+
+    cited = [{"cited_text": "a"}, {"cited_text": "b"}]
+    empty = {"type": "input_json_delta", "partial_json": ""}
+    events = [
+        event("message_start", message={"id": "m", "usage": {"input_tokens": 3}}),
+        event("content_block_start", index=0, content_block={"type": "text", "text": "", "citations": None}),
+        *(event("content_block_delta", index=0, delta={"type": "citations_delta", "citation": one}) for one in cited),
+        event("content_block_delta", index=0, delta={"type": "text_delta", "text": "Hi"}),
+        event("content_block_start", index=1, content_block={"type": "tool_use", "id": "t", "name": "f", "input": {}}),
+        event("content_block_delta", index=1, delta=empty),
+        event("message_delta", delta={"stop_reason": "tool_use"}, usage={"output_tokens": 2, "input_tokens": None}),
+        event("message_stop"),
+    ]
+    whole = Gathered(10_000)
+    whole(events)
+    found = whole.reply(USAGE, "p")
+
+    assert found is not None
+    text, call = found.body["content"]
+    assert ("Hi", cited, {}) == (text["text"], text["citations"], call["input"])
+    assert {"input_tokens": 3, "output_tokens": 2} == found.body["usage"]

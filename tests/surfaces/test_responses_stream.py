@@ -231,6 +231,35 @@ def test_a_break_in_a_stream_that_is_passed_on() -> None:
     assert "in_progress" == opened["status"]
 
 
+@pytest.mark.parametrize(
+    ("deltas", "statuses"),
+    [
+        ([], []),
+        ([{"content": "Hel"}], ["incomplete"]),
+        ([{"reasoning_content": "hm"}, {"content": "Hel"}], ["completed", "incomplete"]),
+    ],
+)
+def test_a_break_at_any_point(deltas: list[dict[str, Any]], statuses: list[str]) -> None:
+    """Before the first word, too, the client is told of a response that failed; what had ended stays as it is."""
+    telling = SURFACE.telling(ASKED, request_id="r1", model="a-model")
+    events = [event for delta in deltas for event in telling.feed(chunk(delta))]
+    bodies = checked(events + telling.failed(ProviderError(Kind.SERVER_ERROR, "it broke")))
+
+    assert ["response.created", "error", "response.failed"] == [bodies[at]["type"] for at in (0, -2, -1)]
+    assert statuses == [item["status"] for item in bodies[-1]["response"]["output"]]
+    assert "failed" == bodies[-1]["response"]["status"]
+
+
+def test_a_stream_that_is_passed_on_without_numbers() -> None:
+    """A vendor that numbers nothing, or wrongly, leaves the count to us."""
+    telling = SURFACE.telling(ASKED, request_id="r1", model="a-model")
+    for number in (None, "7", True):
+        telling.note(NativeChunk("response.in_progress", {"response": {"id": "x"}, "sequence_number": number}))
+    events = telling.failed(ProviderError(Kind.SERVER_ERROR, "it broke"))
+
+    assert [0, 1] == [event.body["sequence_number"] for event in events]
+
+
 def test_calls_side_by_side() -> None:
     """Pieces of several calls may come in any order; a call is told once it has a name."""
     pieces = [
