@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from .._fields import OPENAIS
 from .._surface import NativeOnly
 from .._translated import Translated
 from ._request import chat_fields
@@ -22,7 +21,7 @@ class Messages(Translated):
 
     operation = "messages"
     said_in = "messages"
-    strangers = OPENAIS
+    strangers: ClassVar[Mapping[str, str]] = {"input": "/v1/responses", "prompt": "/v1/completions"}
 
     @staticmethod
     def body() -> type:

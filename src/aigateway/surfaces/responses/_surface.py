@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from .._fields import CHATS
 from .._surface import NativeOnly
 from .._translated import Translated
 from ._request import chat_fields, native_fields
@@ -19,7 +18,7 @@ class Responses(Translated):
 
     operation = "responses"
     said_in = "input"
-    strangers = CHATS
+    strangers: ClassVar[Mapping[str, str]] = {"messages": "/v1/chat/completions"}
 
     @staticmethod
     def body() -> type:
