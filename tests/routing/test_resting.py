@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aigateway.errors import Kind, NoAnswer, ProviderError, RequestError, StreamInterrupted
-from aigateway.exchange._timer import expired
+from aigateway.exchange.timers import expired
 from aigateway.keys import Key, Ring, Slot, Wanted
 from aigateway.routing import Attempts
 from aigateway.secrets import Secret

@@ -7,8 +7,7 @@ from ._open import NO_KEY, answered, open_exchange
 from ._probe import fetch, probe, relist
 from ._race import race
 from ._source import chunks_of
-from ._ticks import Ticks
-from ._timer import Timer, timer_for
+from .timers import Ticks, Timer, timer_for
 
 __all__ = [
     "IO", "NO_KEY", "Chunks", "Exchange", "Ticks", "Timer", "answered", "chunks_of", "fetch", "open_exchange", "probe",

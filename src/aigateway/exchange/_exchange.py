@@ -24,7 +24,7 @@ from ._oddities import note
 from ._pieces import is_text, without_role
 from ._said import said_in, said_in_reply
 from ._source import Broken, Source, WireSource
-from ._timer import expired
+from .timers import expired
 
 __all__ = ["Exchange", "Settles"]
 

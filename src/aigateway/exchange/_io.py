@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ..catalogue import Bill
 from ..transport import Transport
 from ..types import Clock, Target, Timeouts
-from ._timer import Timer
+from .timers import Timer
 
 __all__ = ["IO", "running_loop"]
 

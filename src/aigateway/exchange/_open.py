@@ -19,7 +19,7 @@ from ._exchange import CLOSING, Exchange
 from ._failures import SAMPLE, from_bug, from_wire, placed
 from ._io import IO
 from ._source import LocalSource, WireSource, chunks_of
-from ._timer import Timer, expired
+from .timers import Timer, expired
 
 __all__ = ["answered", "open_exchange"]
 

@@ -17,7 +17,7 @@ from ._exchange import CLOSING
 from ._failures import from_bug, from_wire, placed
 from ._io import IO
 from ._open import NO_KEY
-from ._timer import expired
+from .timers import expired
 
 __all__ = ["fetch", "probe", "relist"]
 

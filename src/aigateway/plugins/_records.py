@@ -18,15 +18,9 @@ if TYPE_CHECKING:
     from ..state import Mirror
 
 __all__ = [
-    "API_VERSION",
-    "CallersRecord",
-    "GuardRecord",
-    "PolicyRecord",
-    "ProviderRecord",
-    "RotationRecord",
-    "SecretsRecord",
-    "StateRecord",
-]
+    "API_VERSION", "CallersRecord", "GuardRecord", "PolicyRecord", "ProviderRecord", "RotationRecord",
+    "SecretsRecord", "StateRecord",
+]  # fmt: skip  # a list of names
 
 # A plug-in module may state `API_VERSION`; this core works with its own and the one before.
 API_VERSION = 1

@@ -6,15 +6,6 @@ from .messages import Messages, anthropic_error
 from .responses import Responses
 
 __all__ = [
-    "Completions",
-    "Messages",
-    "Named",
-    "NativeOnly",
-    "Responses",
-    "Surface",
-    "Telling",
-    "anthropic_error",
-    "parse",
-    "parse_json",
-    "spoken",
-]
+    "Completions", "Messages", "Named", "NativeOnly", "Responses", "Surface", "Telling", "anthropic_error", "parse",
+    "parse_json", "spoken",
+]  # fmt: skip  # a list of names

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from ..errors import REMEDIES, Kind, ProviderError, Scope
+from ...errors import REMEDIES, Kind, ProviderError, Scope
 from ._ticks import Ticks
 
 __all__ = ["Timer", "expired", "timer_for"]
