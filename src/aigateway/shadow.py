@@ -140,6 +140,10 @@ class Shadows:
         status, code = (error.status, error.code or "") if error is not None else (0, "")
         trace.ended = Ended(outcome.state, outcome.seconds, outcome.first_content, status, code)
         self._keep(trace)
+        for guard in self._plan.parts.guards:
+            copied = getattr(guard, "copied", None)
+            if copied is not None:
+                copied(trace.steps)
         if LOG.isEnabledFor(logging.INFO):
             LOG.info("%s", json_line({**line_of(copy.call, outcome), "shadow_of": copy.of}))
 

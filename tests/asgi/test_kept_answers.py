@@ -269,6 +269,32 @@ def test_ten_at_once(world: Make) -> None:
         assert 1 == it.provider.asked
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_a_client_that_left_comes_back(world: Make, stream: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """It finds the answer it did not wait for: the vendor was asked once, and answered to the end."""
+    caplog.set_level("INFO", logger="aigateway.access")
+    with world({"use": "idempotency"}) as it:
+        it.provider.go.clear()
+        with pytest.raises(httpx2.ReadTimeout):
+            it.client.post(
+                "/v1/chat/completions",
+                json={"messages": [{"role": "user", "content": "hi"}], "stream": stream},
+                headers={**A, **ONCE["headers"]},
+                timeout=1.0,
+            )
+        later: list[str] = []
+        thread = threading.Thread(target=lambda: later.append(it.said(**ONCE)))
+        thread.start()
+        it.provider.go.set()
+        thread.join(20)
+
+        assert ["answer 1"] == later
+        assert "answer 1" == it.said(stream=stream, **ONCE)
+        assert 1 == it.provider.asked
+    ends = [json.loads(record.getMessage())["ended"] for record in caplog.records]
+    assert "client_left" in ends
+
+
 def test_after_a_failure(world: Make) -> None:
     """A failure is not kept: the same key may try again."""
     with world({"use": "idempotency"}) as it:

@@ -125,3 +125,14 @@ def test_a_wrong_key_in_that_dialect(world: World) -> None:
     assert [(401, "authentication_error"), (404, "not_found_error")] == [
         (answer.status, answer.body["error"]["type"]) for answer in (wrong, absent)
     ]
+
+
+def test_an_id_that_reads_as_another_providers() -> None:
+    """An id that names a model of another provider leads there, so it is listed with its own provider before it."""
+    world = World(KEYS)
+    world.gateway.parts.listings.take("b", ["a/echo", "c/echo"])
+    ids = {card["id"]: card["provider"] for card in listed(world, ALL) if "provider" in card}
+    answered = {name: world.with_key(ALL, body={"model": name}).headers["x-aigateway-provider"] for name in ids}
+
+    assert {"echo": "a", "b/echo": "b", "b/a/echo": "b", "c/echo": "b"} == ids
+    assert ids == answered

@@ -55,30 +55,32 @@ HASTY = """
 import sys
 from aigateway.cli import run
 from aigateway.cli._connection import Bounded, Patience
-Bounded.patience = Patience(head_within=8.0, body_within=8.0)
-sys.exit(run(sys.argv[1:]))
+Bounded.patience = Patience(head_within=float(sys.argv[1]), body_within=float(sys.argv[1]))
+sys.exit(run(sys.argv[2:]))
 """
+PATIENCE = 8.0
 SLOW, SAMPLES = 500, 100
 
 
+@pytest.mark.alone("it compares times")
 def test_row_51_slow_senders(tmp_path_factory: pytest.TempPathFactory) -> None:
     """500 connections whose heads and bodies trickle → others are served, their p99 at most doubled; each slow one is
     refused with 408 and closed when its time is up
     """
-    with attacked(tmp_path_factory.mktemp("slow"), ("-c", HASTY)) as served:
+    with attacked(tmp_path_factory.mktemp("slow"), ("-c", HASTY, str(PATIENCE))) as served:
         quiet = sorted(p99(served) for _ in range(5))[2]
+        began = time.monotonic()
         slow = [served.connect() for _ in range(SLOW)]
         for number, client in enumerate(slow):
             client.sendall(f"{HEAD}{AUTH}content-length: 9999\r\n".encode()[: None if number % 2 else 40])
             client.sendall(b"\r\n{" if number % 2 else b"")
-        began = time.monotonic()
-        busy = [slower(served, slow) for _ in range(3)]
-        while min(busy) > 2 * quiet and time.monotonic() < began + 6:
-            busy.append(slower(served, slow))  # this machine may be busy with something else
-        meanwhile = time.monotonic() - began
+        busy, took = [], 0.0
+        while took < PATIENCE and (not busy or min(busy) > 2 * quiet):  # the machine may be busy with something else
+            busy.append(slower(served, slow))
+            took = time.monotonic() - began
         answers = [closed(client) for client in slow]
 
-    assert meanwhile < 8  # they all were there
+    assert took < PATIENCE  # they all were there
     assert min(busy) <= 2 * quiet
     assert {(408, "request_timeout")} == {(answer.status, answer.error()["code"]) for answer in answers}
 
@@ -724,12 +726,12 @@ def test_row_63_a_flood() -> None:
     """
     guard = {"use": "rate_limit", "requests_per_minute": 1000, "burst": 100}
     workers = [World({"keys": [static()]}, guards=[guard], server={"workers": 8}) for _ in range(8)]
-    passed, tries = [], {0: 20, 90: 20}
-    for second in (*range(75), *range(90, 100)):  # the burst is back after 7 s
+    passed, tries = [], {0: 20, 80: 20}
+    for second in (*range(65), *range(80, 85)):  # the burst is back after 7 s
         for world in workers:
             world.clock.at = 1e7 + second  # of a machine that runs for months
-            tried = range(tries.get(second, 4))
+            tried = range(tries.get(second, 3))
             passed += [second for _ in tried if 200 == world.with_key(ONE).status]
 
-    assert 100 <= min(passed.count(0), passed.count(90))
+    assert 100 <= min(passed.count(0), passed.count(80))
     assert 900 < max(sum(at <= other < at + 60 for other in passed) for at in set(passed)) <= 1000 * 1.01

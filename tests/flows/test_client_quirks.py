@@ -208,8 +208,6 @@ def test_for_one_vendor_they_pass(http: httpx2.Client, standins: Sandbox) -> Non
 @pytest.mark.parametrize(
     ("path", "body", "place"),
     [
-        ("chat/completions", {"input": "hi"}, "/v1/responses"),
-        ("chat/completions", {"input": [{"role": "user", "content": "hi"}], "messages": []}, "/v1/responses"),
         ("chat/completions", {"prompt": "hi"}, "/v1/completions"),
         ("responses", {"messages": HELLO}, "/v1/chat/completions"),
         ("messages", {"input": "hi", "max_tokens": 9}, "/v1/responses"),
@@ -224,3 +222,64 @@ def test_the_wrong_address(http: httpx2.Client, path: str, body: Any, place: str
 
     assert 400 == reply.status_code
     assert place in reply.json()["error"]["message"]
+
+
+# -- a Responses request at chat's address ----------------------------------------------------
+
+EDITORS: Any = {
+    "instructions": "Be brief.",
+    "input": [
+        {"role": "user", "content": [{"type": "input_text", "text": "What is on account 1?"}]},
+        {"type": "function_call", "call_id": "c1", "name": "read_ledger", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c1", "output": "42 EUR"},
+    ],
+    "tools": [{"type": "function", "name": "read_ledger", "parameters": {"type": "object", "properties": {}}}],
+    "max_tokens": 99,
+    "stream_options": {"include_usage": True},
+}
+
+
+@pytest.mark.parametrize("more", [{}, {"messages": []}, {"messages": None}])
+def test_it_is_understood(http: httpx2.Client, standins: Sandbox, more: Any) -> None:
+    """What an editor sends there is asked as the chat it means, and answered in chat's stream."""
+    body = {"model": NATIVE["deepseek"], "stream": True, **EDITORS, **more}
+    reply = http.post("/v1/chat/completions", json=body)
+    sent = standins.vendors["deepseek"].requests[-1]
+
+    assert (200, "/chat/completions") == (reply.status_code, sent.path)
+    assert '"object":"chat.completion.chunk"' in reply.text
+    assert '"prompt_tokens":' in reply.text
+    assert reply.text.endswith("data: [DONE]\n\n")
+    assert ["system", "user", "assistant", "tool"] == [message["role"] for message in sent.body["messages"]]
+    assert ["read_ledger"] == [tool["function"]["name"] for tool in sent.body["tools"]]
+    assert 99 == sent.body["max_tokens"]
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "chat/completions/stream"])
+def test_a_whole_answer_to_it(http: httpx2.Client, path: str) -> None:
+    """Its answer is a chat completion, or chat's stream where the address says so."""
+    reply = http.post(f"/v1/{path}", json={"model": "smart", "input": "hi", "routing": {"only": ["openai"]}})
+
+    assert "sandbox/openai" == reply.headers["x-aigateway-provider"]
+    assert ('"chat.completion"' if path == "chat/completions" else '"chat.completion.chunk"') in reply.text
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "words"),
+    [
+        ({"previous_response_id": "resp_1"}, "previous_response_id", "keeps no responses"),
+        ({"tools": [{"type": "web_search"}]}, "tools[0].type", "/v1/responses"),
+        ({"max_tokens": 0}, "max_tokens", "greater than or equal to 1"),
+        ({"input": 7}, "input", "input"),
+        ({"base_url": "http://localhost"}, "base_url", "configuration"),
+    ],
+)
+def test_what_of_it_is_not(http: httpx2.Client, standins: Sandbox, fields: Any, param: str, words: str) -> None:
+    """What chat cannot say, or nobody may, is refused by its name; nobody is asked."""
+    reply = http.post("/v1/chat/completions", json={"model": "smart", "input": "hi", **fields})
+    error = reply.json()["error"]
+
+    assert 400 == reply.status_code
+    assert param == error["param"]
+    assert words in error["message"]
+    assert not any(vendor.requests for vendor in standins.vendors.values())

@@ -56,7 +56,7 @@ def test_refused(client: OpenAI, param: str, fields: dict[str, Any]) -> None:
     assert param == caught.value.param
 
 
-@pytest.mark.parametrize(("place", "body"), [("/v1/responses", {"input": "hi"}), ("/v1/completions", {"prompt": "hi"})])
+@pytest.mark.parametrize(("place", "body"), [("/v1/completions", {"prompt": "hi"})])
 def test_sent_to_the_wrong_place(client: OpenAI, place: str, body: dict[str, Any]) -> None:
     """A request in another dialect, sent to chat, is told where it belongs."""
     answer = httpx2.post(f"{client.base_url}chat/completions", json={"model": MODELS[0], **body})

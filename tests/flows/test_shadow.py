@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
@@ -11,7 +12,7 @@ import pytest
 
 from aigateway import Gateway
 from aigateway.errors import Kind, ProviderError
-from aigateway.types import Caller, ChatRequest, Reply
+from aigateway.types import Caller, ChatRequest, Reply, Step
 
 from ..exchange.parts import Parts, Watch, gateway, reply_of, stream_of
 
@@ -52,6 +53,23 @@ async def test_a_copy_goes_to_another_target(caplog: pytest.LogCaptureFixture) -
     assert ("b/b-1", "complete", "shadow") == (line["target"], line["outcome"], line["caller"])
     assert f"{line['shadow_of']}-shadow" == line["request_id"]
     assert {"usd": None, "source": "unknown"} == line["cost"]
+
+
+async def test_a_copy_is_told_to_who_counts() -> None:
+    """With its role, once it has ended."""
+    told: list[Step] = []
+
+    class Counts(Watch):
+        def copied(self, steps: Sequence[Step]) -> None:
+            told.extend(steps)
+
+    async with shadowed(Parts({"counts": Counts([])}, a=lambda _: reply_of("a"), b=lambda _: reply_of("b"))) as made:
+        await made.chat("smart", "hi")
+        await until(lambda: told)
+        kept = [decision for decision in made.decisions.last(10) if decision.id.endswith("-shadow")]
+
+    assert [("b/b-1", "complete", "shadow")] == [(step.target, step.outcome, step.role) for step in told]
+    assert ["shadow"] == [step.role for decision in kept for step in decision.steps]
 
 
 async def test_a_stream_is_copied_and_read_to_its_end(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from aigateway.errors import Refusal
+from aigateway.errors import GatewayError, Kind, NoAnswer, ProviderError, Refusal, StreamInterrupted, UnknownModel
 from aigateway.guards import GuardOptions, Idempotency, _stack
 from aigateway.guards._stack import GuardStack
 from aigateway.testing import LoopClock
@@ -189,3 +189,69 @@ async def test_an_answer_that_is_too_long_is_not_kept() -> None:
 
     assert {} == place.kept
     assert second.reply is None
+
+
+async def waited(guard: Idempotency, outcome: Outcome, count: int = 50) -> list[Call | GatewayError]:
+    """Let so many wait for one call, which ends so; give what became of each."""
+    first = a_call()
+    await guard.enter(first)
+    found: list[Call | GatewayError] = []
+
+    async def wait() -> None:
+        call = a_call()
+        try:
+            await guard.enter(call)
+            found.append(call)
+            await guard.leave(call, Outcome("complete", reply=call.reply or Reply(dict(ANSWER), Usage())))
+        except GatewayError as error:
+            found.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(count):
+            tasks.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        await guard.leave(first, outcome)
+    return found
+
+
+def failures() -> list[GatewayError]:
+    broke = ProviderError(Kind.OVERLOADED, "too busy", retry_after=2.0).at("a", "m")
+    refused = Refusal("no more", retry_after=3.0)
+    return [NoAnswer("nobody answered", [broke]), refused, StreamInterrupted(broke), UnknownModel("no such model")]
+
+
+@pytest.mark.parametrize("error", failures(), ids=lambda error: type(error).__name__)
+async def test_a_failure_is_told_to_all_who_waited(error: GatewayError) -> None:
+    """Once asked, once failed; each has an error of its own, and whoever comes later tries again."""
+    guard = guarded(Shared())
+    found = await waited(guard, Outcome("failed", error=error))
+    told = [one for one in found if isinstance(one, GatewayError)]
+
+    assert 50 == len(told)
+    assert {(type(error), str(error), error.status, error.code)} == {
+        (type(one), str(one), one.status, one.code) for one in told
+    }
+    assert [error.headers] * 50 == [one.headers for one in told]
+    assert 51 == len({id(one) for one in [error, *told]})
+    later = a_call()
+    await guard.enter(later)
+    assert later.aside
+
+
+async def test_who_waits_for_a_client_that_left() -> None:
+    """One of them is asked for all."""
+    found = await waited(guarded(Shared()), Outcome("cancelled"))
+    calls = [one for one in found if isinstance(one, Call)]
+
+    assert 50 == len(calls)
+    assert 1 == sum(call.reply is None for call in calls)
+
+
+async def test_who_waits_has_an_answer_too_large_to_keep() -> None:
+    """It was made for them, too."""
+    place = Shared()
+    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "x" * 5 * 1024 * 1024}}
+    found = await waited(guarded(place), Outcome("complete", reply=Reply({"choices": [choice]}, Usage())), 5)
+
+    assert [5 * 1024 * 1024] * 5 == [len(one.reply.text) for one in found if isinstance(one, Call) and one.reply]
+    assert {} == place.kept

@@ -76,6 +76,39 @@ async def test_a_call_that_failed_over() -> None:
     } == found
 
 
+@pytest.mark.parametrize(
+    ("steps", "seconds", "first"),
+    [
+        ((Step("a/m", "stream_interrupted", first_content=0.5), Step("b/n", "complete", start=3.0)), 0.5, "m"),
+        ((Step("b/n", "complete", start=0.25, first_content=0.25), Step("a/m", "cancelled")), 0.5, "n"),
+        ((Step("a/m", "overloaded", first_content=0.2), Step("b/n", "complete", start=1, first_content=0.5)), 1.5, "n"),
+    ],
+    ids=["went on", "was late", "held back"],
+)
+async def test_who_gave_the_first_content(steps: tuple[Step, ...], seconds: float, first: str) -> None:
+    """Not who ended the answer, nor who was asked last."""
+    found = await grown(guard(), a_call(*steps), Outcome("complete", seconds=4.0, first_content=seconds))
+    provider = {"m": "a", "n": "b"}[first]
+
+    name = f'aigateway_first_content_seconds_sum{{model="{first}",provider="{provider}"}}'
+    assert {name: seconds} == {key: value for key, value in found.items() if "content_seconds_sum" in key}
+
+
+def test_copies_are_counted_apart() -> None:
+    """What a copy used and cost is in its own figures, and in none of what callers asked for."""
+    metrics = guard()
+    before = figures(metrics)
+    metrics.copied([Step("s/t", "complete", billed="yes", usage=USED, cost=Cost(10**12, "priced"), role="shadow")])
+    found = {
+        name: value for name, value in figures(metrics).items() if before.get(name) != value and "_created" not in name
+    }
+
+    assert all(name.startswith("aigateway_shadow_") for name in found)
+    assert 1.0 == found['aigateway_shadow_cost_dollars_total{model="t",provider="s",source="priced"}']
+    assert 1.0 == found['aigateway_shadow_attempts_total{model="t",outcome="complete",provider="s"}']
+    assert 4.0 == found['aigateway_shadow_tokens_total{kind="output",model="t",provider="s"}']
+
+
 async def test_what_a_guard_answered() -> None:
     """An answer that was kept is a request, and no attempt, no tokens, no money."""
     call = a_call(Step("a/m", "complete", usage=USED))

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from aigateway.asgi._limits import limits_of, settled
 from aigateway.errors import ConfigurationError, Refusal
-from aigateway.guards import GuardOptions, RateLimit, limits_of, settled
+from aigateway.guards import GuardOptions, RateLimit
 from aigateway.guards._rate_limit import duration
 from aigateway.types import Call, Caller, ChatRequest, Limits, Outcome, Usage
 

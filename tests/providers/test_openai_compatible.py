@@ -13,7 +13,7 @@ from aigateway.errors import ConfigurationError, Kind, ProviderError
 from aigateway.providers import Dialect, OpenAICompatible, Options
 from aigateway.providers._models_file import load_models
 from aigateway.secrets import Secret
-from aigateway.types import ChatRequest, Target, WireFailure, WireResponse
+from aigateway.types import ChatRequest, Event, Target, WireFailure, WireResponse
 
 HELLO = [{"role": "user", "content": "hi"}]
 TARGET = Target("p", "m")
@@ -131,3 +131,67 @@ def test_a_list_of_models_that_is_wrong(text: str, said: str, tmp_path: Path, mo
     assert "odd_models" in caught.value.message
     (package / "models.toml").unlink()
     assert () == load_models("odd_models", "odd")
+
+
+# -- what clients rely on -----------------------------------------------------------------------
+
+
+def heard(*deltas: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+    """Give what a stream of these deltas becomes."""
+    decoder = Plain(Options("p")).decoder(ChatRequest.parse({"messages": HELLO, "stream": True}))
+    bodies = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    bodies.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}], **more})
+    chunks = [chunk for body in bodies for chunk in decoder.feed(Event(json.dumps(body).encode()))]
+    chunks += decoder.feed(Event(b"[DONE]"))
+    return [json.loads(chunk.to_json()) for chunk in chunks]
+
+
+def test_calls_without_numbers_are_numbered() -> None:
+    """Clients add the pieces of a call up by its number; an id begins the next one, what has none goes on."""
+    first = {"tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}]}
+    more = {"tool_calls": [{"function": {"arguments": "{}"}}]}
+    both = {
+        "tool_calls": [{"id": "b", "function": {"name": "g"}}, {"id": "c", "index": None, "function": {"name": "h"}}]
+    }
+    told = heard(first, more, both, more)[:-1]
+
+    assert [[0], [0], [1, 2], [2]] == [
+        [call["index"] for call in body["choices"][0]["delta"]["tool_calls"]] for body in told
+    ]
+
+
+def test_numbers_of_the_vendor_stay() -> None:
+    """A call that has a number keeps it, and its bytes are passed on as they came."""
+    told = heard({"tool_calls": [{"index": 3, "id": "a", "function": {"name": "f"}}]})
+
+    assert 3 == told[0]["choices"][0]["delta"]["tool_calls"][0]["index"]
+
+
+@pytest.mark.parametrize(
+    ("told", "details"),
+    [
+        ({"prompt_cache_hit_tokens": 3}, {"cached_tokens": 3}),
+        (
+            {"prompt_cache_hit_tokens": 3, "prompt_tokens_details": {"audio_tokens": 1}},
+            {"audio_tokens": 1, "cached_tokens": 3},
+        ),
+        ({"prompt_cache_hit_tokens": 3, "prompt_tokens_details": {"cached_tokens": 2}}, {"cached_tokens": 2}),
+        ({"prompt_cache_hit_tokens": 0}, None),
+        ({"prompt_cache_hit_tokens": 9}, {"cached_tokens": 5}),
+    ],
+    ids=["alone", "beside others", "both", "none", "more than there is"],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_both_spellings_of_what_was_cached(told: dict[str, Any], details: Any, stream: bool) -> None:
+    """What a vendor says in DeepSeek's words is there in OpenAI's, too; its own words stay."""
+    usage = {"prompt_tokens": 5, "completion_tokens": 1, **told}
+    if stream:
+        shown = heard(usage=usage)[-1]["usage"]
+    else:
+        message = {"role": "assistant", "content": "hi"}
+        body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage}
+        response = WireResponse(200, {}, json.dumps(body).encode())
+        shown = Plain(Options("p")).decode(ChatRequest.parse({"messages": HELLO}), response).body["usage"]
+
+    assert details == shown.get("prompt_tokens_details")
+    assert told["prompt_cache_hit_tokens"] == shown["prompt_cache_hit_tokens"]

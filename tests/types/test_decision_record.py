@@ -174,3 +174,21 @@ def test_a_little_is_not_nothing() -> None:
     assert ["$0.000000", "less than $0.000001", "$0.000001", "$0.150000", "an unknown amount"] == [
         Cost(amount).shown for amount in (0, 1, 500_001, 150_000_000_000, None)
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "steps", "shown"),
+    [
+        ("failed", (), 0),
+        ("failed", (Step("a/m", "overloaded"),), 0),
+        ("failed", (Step("a/m", "timeout", billed="maybe"),), None),
+        ("dry", (), None),
+        ("open", (), None),
+    ],
+    ids=["nobody was asked", "nobody counted it", "somebody may have", "a dry run", "under way"],
+)
+def test_what_nobody_was_asked_for_cost_nothing(state: Any, steps: tuple[Step, ...], shown: int | None) -> None:
+    """And that is known; what a vendor may have counted is not, nor what has not been asked yet."""
+    cost = Decision(steps=steps, ended=Ended(state)).cost
+
+    assert (shown, "unknown" if shown is None else "priced") == (cost.amount, cost.source)

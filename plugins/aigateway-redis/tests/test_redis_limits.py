@@ -15,8 +15,9 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aigateway.asgi._limits import settled
 from aigateway.errors import Refusal
-from aigateway.guards import GuardOptions, RateLimit, settled
+from aigateway.guards import GuardOptions, RateLimit
 from aigateway.guards._rate_limit import duration
 from aigateway.secrets import Secret
 from aigateway.state import Rests, Rule, Taken

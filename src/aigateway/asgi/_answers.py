@@ -11,10 +11,10 @@ import anyio
 
 from ..errors import GatewayError, RequestError
 from ..exchange import Exchange
-from ..guards import settled
 from ..types import ChatRequest, Chunk
 from ._headers import AnswerHeaders
 from ._incoming import ClientGone, Incoming
+from ._limits import settled
 from ._running import ShuttingDown
 from ._who import Inside
 
@@ -70,7 +70,7 @@ class Answers(ABC):
             asked.headers = _passed_on(request, self.dialect_headers)
         call = self.gateway.call(asked, caller=request.caller, request_id=request.id, address=request.address)
         call.asks = {name: request.headers[name] for name in READ_BY_GUARDS if name in request.headers}
-        request.beside = call.headers
+        request.beside, request.call = call.headers, call
         parsed = time.monotonic() - request.started
         exchange = await self.gateway.open(call)
         try:

@@ -14,11 +14,16 @@ __all__ = ["Cors"]
 
 # What a page may read of an answer beside its body.
 EXPOSED = (
+    "idempotent-replayed",
+    "openai-processing-ms",
+    "request-id",
     "retry-after",
     "retry-after-ms",
     "x-request-id",
     "x-should-retry",
     "x-aigateway-attempts",
+    "x-aigateway-cache",
+    "x-aigateway-cost",
     "x-aigateway-model",
     "x-aigateway-overhead-ms",
     "x-aigateway-provider",

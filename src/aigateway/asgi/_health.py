@@ -15,10 +15,10 @@ from pydantic_core import to_json
 from .. import __version__
 from ..errors import Kind, ProviderError, RequestError
 from ..gateway import Gateway
-from ..guards import limits_of
 from ..plugins import Plugin
 from ._door import KEY_HEADERS, Door
 from ._incoming import Incoming
+from ._limits import limits_of
 from ._who import Inside
 
 __all__ = ["Detailed", "Health"]

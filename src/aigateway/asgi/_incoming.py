@@ -12,7 +12,7 @@ import anyio
 from pydantic_core import to_json
 
 from ..errors import GatewayError, NoAnswer, RequestError
-from ..types import ANYONE, Caller, ChatRequest, Routing
+from ..types import ANYONE, Call, Caller, ChatRequest, Routing
 
 __all__ = [
     "ASGIApp", "ClientGone", "ClientStuck", "Envelope", "Incoming", "Message", "Receive", "Scope", "Send", "error_body",
@@ -57,12 +57,13 @@ class Incoming:
     `reason` why its work was cancelled, if it was. `tried` masks a key that was not taken, `why` says
     what was wrong with it. `address` is the client's, as far as it can be trusted; `beside` are headers
     that go with whatever answer there is, an error included (a call's `headers`). `broken` writes what
-    ends a stream that breaks off; None before there is one. `envelope` is how errors are written here.
+    ends a stream that breaks off; None before there is one. `call` is what is asked of the gateway, `gone`
+    tells that nobody is there to be answered. `envelope` is how errors are written here.
     """
 
     __slots__ = (
-        "_send", "address", "beside", "broken", "caller", "complete", "ended", "envelope", "headers", "id", "reason",
-        "receive", "received", "repeated", "scope", "sends", "started", "status", "tried", "why",
+        "_send", "address", "beside", "broken", "call", "caller", "complete", "ended", "envelope", "gone", "headers",
+        "id", "reason", "receive", "received", "repeated", "scope", "sends", "started", "status", "tried", "why",
     )  # fmt: skip  # one object per request
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,6 +86,8 @@ class Incoming:
         self.ended = self.tried = self.why = self.address = ""
         self.beside: Mapping[str, str] = {}
         self.reason: Exception | None = None
+        self.call: Call | None = None
+        self.gone = False
         self.broken: Callable[[GatewayError], bytes] | None = None
         self.envelope: Envelope = error_body
 
@@ -152,16 +155,24 @@ class Incoming:
     async def finish(self, body: bytes, word: str = "complete") -> None:
         """Send the last part of the body; `word` says what that end means."""
         await self.send({"type": "http.response.body", "body": body})
-        self.ended, self.complete = word, True
+        self.ended, self.complete = ClientGone.word if self.gone else word, True
 
     async def send(self, message: Message) -> None:
         """Send a message. Raises ClientGone: servers of ASGI 2.4 tell so by failing."""
+        if self.gone:
+            return
         self.sends += 1
         try:
             await self._send(message)
         except OSError:
-            raise ClientGone from None
+            if not self.left():
+                raise ClientGone from None
         self.sends += 1
+
+    def left(self) -> bool:
+        """Note that the client has left; tell whether its answer is made all the same, for when it comes back."""
+        self.gone = self.call is not None and self.call.lasting
+        return self.gone
 
     async def answer(
         self, body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None, kind: bytes = JSON

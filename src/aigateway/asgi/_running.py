@@ -152,7 +152,8 @@ class TaskWatch:
 
     async def _left(self) -> None:
         await _disconnected(self._request)
-        self.end(ClientGone())
+        if not self._request.left():
+            self.end(ClientGone())
 
 
 class ScopeWatch:
@@ -190,7 +191,8 @@ class ScopeWatch:
         while not self._request.received:  # noqa: ASYNC110  # an event would cost every request, on asyncio too
             await anyio.sleep(UNWATCHED)
         await _disconnected(self._request)
-        self.end(ClientGone())
+        if not self._request.left():
+            self.end(ClientGone())
 
     async def _look(self) -> None:
         while True:

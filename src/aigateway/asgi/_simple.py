@@ -44,7 +44,7 @@ class ChatStreamed(Chat):
 
     def read(self, data: bytes) -> ChatRequest:
         """Read a chat request. Raises RequestError."""
-        return ChatRequest.parse({**read_object(data), "stream": True})
+        return super().read(to_json({**read_object(data), "stream": True}))
 
 
 class Prompted(Answers):

@@ -220,9 +220,8 @@ def _grant(entry: Entry) -> Grant:
     if not all(isinstance(entry[what], list) for what in LISTS):
         raise TypeError
     scopes = frozenset(entry["scopes"] or ["chat"])
-    caller = Caller(
-        entry["name"], scopes, entry["key"], f"stored:{entry['name']}", tuple(entry["models"]), _limits(entry)
-    )
+    name, models = entry["name"], tuple(entry["models"])
+    caller = Caller(name, scopes, entry["key"], f"stored:{name}", models, _limits(entry))
     ends = inf if entry["ends"] is None else float(entry["ends"])
     domains = tuple(domain_of(domain) for domain in entry["domains"])
     return Grant(caller, ends=ends, networks=networks(entry["networks"]), domains=domains)

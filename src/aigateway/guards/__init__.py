@@ -13,14 +13,13 @@ if TYPE_CHECKING:
     from ._concurrency import Concurrency
     from ._meter import Meter
     from ._metrics import CONTENT_TYPE, SHARED, Metrics, forget
-    from ._rate_limit import RateLimit, limits_of, settled
+    from ._rate_limit import RateLimit
     from ._spans import Spans
     from .kept import Cache, Idempotency, Shelf
 
 __all__ = [
     "CONTENT_TYPE", "SHARED", "Cache", "Concurrency", "Guard", "GuardOptions", "GuardStack", "Idempotency", "LogGuard",
-    "Meter", "Metrics", "RateLimit", "Shelf", "Spans", "close_all", "forget", "json_line", "limits_of", "line_of",
-    "settled", "tell",
+    "Meter", "Metrics", "RateLimit", "Shelf", "Spans", "close_all", "forget", "json_line", "line_of", "tell",
 ]  # fmt: skip  # a list of names
 
 # Guards nobody configured need not be imported.
@@ -28,7 +27,7 @@ ON_DEMAND = {
     "_concurrency": ("Concurrency",),
     "_meter": ("Meter",),
     "_metrics": ("CONTENT_TYPE", "SHARED", "Metrics", "forget"),
-    "_rate_limit": ("RateLimit", "limits_of", "settled"),
+    "_rate_limit": ("RateLimit",),
     "_spans": ("Spans",),
     "kept": ("Cache", "Idempotency", "Shelf"),
 }

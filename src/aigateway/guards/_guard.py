@@ -40,7 +40,8 @@ class Guard(Protocol):
     it may run in another task. A guard whose `leave` never awaits anything may say `instant = True`:
     there is nothing to shield or bound then, and every call is spared the cost. One that holds
     something open may have `async aclose()`, which runs when the gateway closes; a gateway that is
-    entered again uses it again.
+    entered again uses it again. Copies of requests (`shadow`) pass no guard; one that counts may have
+    `copied(steps)`, which is told how a copy ended.
     """
 
     instant: bool = False

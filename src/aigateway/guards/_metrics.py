@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,18 +23,26 @@ SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 # Names of models come from callers, too: more than so many are told as one.
 MOST_TARGETS = 500
 PICO = 1e-12
+KINDS = ("input", "cached", "cache_write", "output")
+
+
+class Spent(NamedTuple):
+    """What calls to vendors were, used and cost."""
+
+    attempts: Counter
+    tokens: Counter
+    cost: Counter
 
 
 class Families(NamedTuple):
-    """What is measured."""
+    """What is measured; `copies` of requests apart from what callers asked for."""
 
     registry: CollectorRegistry
     requests: Counter
     seconds: Histogram
     first_content: Histogram
-    attempts: Counter
-    tokens: Counter
-    cost: Counter
+    spent: Spent
+    copies: Spent
     under_way: Gauge
     http: Counter
 
@@ -48,25 +56,27 @@ def families() -> Families:
         raise ConfigurationError(
             "the guard 'metrics' needs prometheus-client. Install it with: pip install 'aigateway[metrics]'"
         ) from None
-    into = CollectorRegistry()
-    target = ("provider", "model")
+    into, target = CollectorRegistry(), ("provider", "model")
+
+    def counter(name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"aigateway_{name}", text, labels, registry=into)
+
+    def spent(kind: str, whose: str) -> Spent:
+        return Spent(
+            counter(f"{kind}attempts", f"{whose} to vendors that have ended.", *target, "outcome"),
+            counter(f"{kind}tokens", f"Tokens {whose.lower()} used, in buckets that do not overlap.", *target, "kind"),
+            counter(f"{kind}cost_dollars", f"What {whose.lower()} cost; source is how it is known.", *target, "source"),
+        )
+
     return Families(
         into,
-        Counter("aigateway_requests", "Calls that have ended.", ["operation", "outcome"], registry=into),
+        counter("requests", "Calls that have ended.", "operation", "outcome"),
         Histogram("aigateway_request_seconds", "Seconds a call took.", ["operation"], buckets=SECONDS, registry=into),
-        Histogram(
-            "aigateway_first_content_seconds", "Seconds to the first content.", target, buckets=SECONDS, registry=into
-        ),
-        Counter("aigateway_attempts", "Calls to vendors that have ended.", [*target, "outcome"], registry=into),
-        Counter("aigateway_tokens", "Tokens used, in buckets that do not overlap.", [*target, "kind"], registry=into),
-        Counter(
-            "aigateway_cost_dollars",
-            "What calls cost, in US dollars; source tells how that is known.",
-            [*target, "source"],
-            registry=into,
-        ),
+        Histogram("aigateway_first_content_seconds", "Until first content.", target, buckets=SECONDS, registry=into),
+        spent("", "Calls"),
+        spent("shadow_", "Copies"),
         Gauge("aigateway_calls_under_way", "Calls that have not ended.", multiprocess_mode="livesum", registry=into),
-        Counter("aigateway_http_requests", "HTTP requests answered, by status.", ["status"], registry=into),
+        counter("http_requests", "HTTP requests answered, by status.", "status"),
     )
 
 
@@ -92,9 +102,15 @@ class Metrics:
         of.seconds.labels(call.operation).observe(outcome.seconds)
         steps = call.trace.steps
         for step in steps if call.reply is None else ():
-            self._count(step)
+            self._count(step, of.spent)
         if outcome.first_content is not None and steps and call.reply is None:
-            of.first_content.labels(*self._names(steps[-1].target)).observe(outcome.first_content)
+            first = _first(steps, outcome.first_content)
+            of.first_content.labels(*self._names(first.target)).observe(outcome.first_content)
+
+    def copied(self, steps: Sequence[Step]) -> None:
+        """Count a copy of a request, apart from what callers asked for."""
+        for step in steps:
+            self._count(step, self._of.copies)
 
     def http(self, status: int) -> None:
         """Count an HTTP request that was answered, whether or not a call came of it."""
@@ -112,22 +128,17 @@ class Metrics:
         MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]  # prometheus_client's own signature
         return generate_latest(gathered)
 
-    def _count(self, step: Step) -> None:
+    def _count(self, step: Step, of: Spent) -> None:
         names = self._names(step.target)
-        self._of.attempts.labels(*names, step.outcome).inc()
+        of.attempts.labels(*names, step.outcome).inc()
         usage = step.usage
         if usage is not None and usage.source != "unknown" and step.billed != "no":
-            kinds = {
-                "input": usage.uncached,
-                "cached": usage.cached,
-                "cache_write": usage.cache_write,
-                "output": usage.output,
-            }
-            for kind, count in kinds.items():
+            counts = usage.uncached, usage.cached, usage.cache_write, usage.output
+            for kind, count in zip(KINDS, counts, strict=True):
                 if count:
-                    self._of.tokens.labels(*names, kind).inc(count)
+                    of.tokens.labels(*names, kind).inc(count)
         if step.billed != "no" and step.cost.amount:
-            self._of.cost.labels(*names, step.cost.source).inc(step.cost.amount * PICO)
+            of.cost.labels(*names, step.cost.source).inc(step.cost.amount * PICO)
 
     def _names(self, target: str) -> tuple[str, str]:
         if target not in self._targets:
@@ -136,6 +147,12 @@ class Metrics:
             self._targets.add(target)
         provider, _, model = target.partition("/")
         return provider, model
+
+
+def _first(steps: Sequence[Step], seconds: float) -> Step:
+    """Find who gave the first content, so many seconds after the call began: others may have gone on, or been late."""
+    known = [step for step in steps if step.first_content is not None]
+    return min(known, key=lambda step: abs(step.start + (step.first_content or 0.0) - seconds), default=steps[-1])
 
 
 def forget(process: int) -> None:

@@ -17,7 +17,7 @@ from ._guard import GuardOptions
 from ._meter import Meter, counted, share
 from ._settings import count_of, one_of
 
-__all__ = ["RateLimit", "duration", "limits_of", "settled"]
+__all__ = ["RateLimit", "duration"]
 
 LOG = logging.getLogger("aigateway.guards")
 LONGEST_NAME = 64
@@ -152,7 +152,7 @@ class Kind:
         self._workers = workers
         self._shared = shared
         self._parts: dict[tuple[int, int], Rule] = {}
-        self._headers = tuple(f"x-ratelimit-{what}-{name}" for what in SHOWN)
+        self._headers = tuple(f"x-ratelimit-{what}-{name}" for what in ("limit", "remaining", "reset"))
 
     def rule_for(self, own: Limits) -> Rule | None:
         """Give the limit of a key's own, where it has one and callers are told apart."""
@@ -221,28 +221,7 @@ class Entry(NamedTuple):
         return self.kind.look(self.identity, self.rule, now)
 
 
-SHOWN = ("limit", "remaining", "reset")
 TOKENS = ("tokens", "tokens_per_minute", "tokens_burst")
-
-
-def limits_of(guards: Iterable[object], caller: Caller, address: str) -> dict[str, str]:
-    """Give the limit headers of who asks something that is not limited."""
-    headers: dict[str, str] = {}
-    for guard in guards:
-        if isinstance(guard, RateLimit):
-            headers |= guard.limits(caller, address)
-    return headers
-
-
-def settled(guards: Iterable[object], call: Call, usage: Usage) -> None:
-    """Count what a whole answer used before its headers are sent, so that they tell what is left after it."""
-    if usage.source == "unknown" or "x-ratelimit-limit-tokens" not in call.headers:
-        return
-    for what in SHOWN:
-        del call.headers[f"x-ratelimit-{what}-tokens"]
-    for guard in guards:
-        if isinstance(guard, RateLimit):
-            guard.known(call, usage)
 
 
 def duration(seconds: float) -> str:

@@ -36,6 +36,8 @@ def read_usage(value: object, *, images: int = 0, tier: str = "", charged: str =
         return None
     details, parts = _object(value, "prompt_tokens_details"), _object(value, "completion_tokens_details")
     cached = _part(details.get("cached_tokens"), prompt) or _part(value.get("prompt_cache_hit_tokens"), prompt)
+    if cached and "cached_tokens" not in details:  # clients look for OpenAI's spelling, or for DeepSeek's, which stays
+        value["prompt_tokens_details"] = {**details, "cached_tokens": cached}
     written = _part(details.get("cache_write_tokens"), prompt - cached)
     return Usage(
         input=prompt,

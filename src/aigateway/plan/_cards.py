@@ -27,7 +27,7 @@ def model_cards(parts: Parts, caller: Caller, at: float) -> Iterator[ModelCard]:
     several = {id_ for id_, count in Counter(chain(names.routes, *catalogue.values())).items() if count > 1}
     for info in visible(catalogue, caller, at):
         card = _model(info, at, catalogue.is_listed(info))
-        yield {**card, "id": _name(names, info)} if info.id in several else card
+        yield {**card, "id": _name(names, info)} if "/" in info.id or info.id in several else card
 
 
 def find_card(parts: Parts, caller: Caller, name: str, at: float) -> ModelCard | None:
@@ -85,8 +85,9 @@ def _seconds(day: date | None) -> int:
 
 def _name(names: Names, info: ModelInfo) -> str:
     """Give the name that leads to a model: its id, unless that alone is a route's or another provider's."""
-    alone = info.id not in names.routes and names.owner(info.id) == info.provider
-    return info.id if alone else f"{info.provider}/{info.id}"
+    provider, _, rest = info.id.partition("/")
+    taken = info.id in names.routes or rest in names.catalogue.get(provider, ())
+    return f"{info.provider}/{info.id}" if taken or names.owner(info.id) != info.provider else info.id
 
 
 def _day(at: float) -> date:

@@ -35,6 +35,7 @@ class ChatDecoder:
         self.usage: Usage | None = None
         self._usage_body: dict[str, Any] | None = None
         self._choices: dict[int, bool] = {}  # index -> has it a finish reason?
+        self._calls: dict[int, int] = {}  # index -> the last of its tool calls that came without a number
         self._over = self._said = False
         self._last: dict[str, Any] = {}
         self._id: Any = None
@@ -116,6 +117,7 @@ class ChatDecoder:
         changed = self.fix_delta(delta) or changed
         check_message(delta)
         index, finish = check_index(choice), check_finish(choice, self.dialect)
+        changed = self._number_calls(index, delta) or changed
         self._said = self._said or any(delta.get(name) for name in SAID)
         if finish == "content_filter" and not self._said:
             raise ProviderError(Kind.CONTENT_POLICY, WITHHELD)
@@ -123,6 +125,13 @@ class ChatDecoder:
             self._choices[index] = bool(finish)
             self._over = self._over or bool(finish)
         return changed
+
+    def _number_calls(self, index: int, delta: Mapping[str, Any]) -> bool:
+        """Give calls the number some vendors leave out: clients add pieces up by it. An id begins another call."""
+        bare = [call for call in delta.get("tool_calls") or () if call.get("index") is None]
+        for call in bare:
+            call["index"] = self._calls[index] = max(0, self._calls.get(index, -1) + bool(call.get("id")))
+        return bool(bare)
 
     def _take_usage(self, body: dict[str, Any]) -> None:
         """Keep reported usage for the end; the last that makes sense counts."""

@@ -7,15 +7,14 @@ from typing import Any
 
 from ..errors import RequestError
 
-__all__ = ["CHATS", "OPENAIS", "elsewhere", "rows", "text_at"]
-
-# Fields that belong to other dialects, and where those are served.
-CHATS = {"messages": "/v1/chat/completions"}
-OPENAIS = {"input": "/v1/responses", "prompt": "/v1/completions"}
+__all__ = ["elsewhere", "rows", "text_at"]
 
 
 def elsewhere(body: Mapping[str, Any], wanted: str, places: Mapping[str, str]) -> None:
-    """Refuse what was sent to the wrong place, naming the right one. Raises RequestError."""
+    """Refuse what was sent to the wrong place. Raises RequestError that names the right one.
+
+    `places` maps fields of other dialects to where those are served.
+    """
     for name, place in places.items():
         if body.get(name) is not None:
             message = f"{wanted!r} is missing, and {name!r} is a field of {place}. Send it there, or send {wanted!r}."

@@ -49,6 +49,7 @@ class Call:
     read; in `aside` a guard keeps what it needs again when it leaves. A guard that wants to see a
     stream's chunks as they reach the caller adds to `listeners` while it enters. `resolved` is the
     route or the target the name asked for stands for, `first` the target it is tried at first.
+    `lasting` tells that somebody may come back for the answer: it goes on when its client has left.
     """
 
     request: ChatRequest
@@ -68,6 +69,7 @@ class Call:
     listeners: tuple[Callable[[Sequence[Chunk]], None], ...] = ()
     resolved: str = ""
     first: Target | None = None
+    lasting: bool = False
 
     @property
     def operation(self) -> str:

@@ -134,9 +134,11 @@ class Decision:
     def cost(self) -> Cost:
         """Add up what all calls cost; with source `unknown` the amount is the part that is known.
 
-        An answer a guard had cost nothing, and that is known.
+        An answer a guard had cost nothing, and that is known; as it is where nobody was asked, or nobody counted it.
         """
         billed = [step.cost for step in self.steps if step.billed != "no" or step.role == "guard"]
+        if not billed and (self.steps or self.ended.state not in {"open", "dry"}):
+            return Cost(0, "priced")
         known = [cost.amount for cost in billed if cost.amount is not None]
         sources = {cost.source for cost in billed}
         source: Known = next((word for word in DOUBTS if word in sources), "unknown")

@@ -7,9 +7,7 @@ from typing import Any
 
 from ...types import Call, Outcome, Reply
 from .._guard import GuardOptions
-from .._settings import count_of
-from ._gather import Gathered
-from ._memo import Memo, Shelf, dump, fingerprint, load
+from ._memo import Kept, dump, fingerprint, load, told
 
 __all__ = ["Cache"]
 
@@ -31,12 +29,8 @@ class Cache:
     instant = False
 
     def __init__(self, options: GuardOptions) -> None:
-        self._seconds = count_of(options, "seconds")
-        self._most = count_of(options, "entry_bytes")
-        self._memo = Memo(count_of(options, "bytes"), options.clock)
-        shelf = getattr(options.shared, "shelf", None)
-        self._shelf: Shelf | None = shelf if isinstance(shelf, Shelf) else None
-        self.instant = self._shelf is None
+        self._kept = Kept(options)
+        self.instant = self._kept.shelf is None
 
     async def enter(self, call: Call) -> None:
         """Answer, if it is known; else listen."""
@@ -49,38 +43,25 @@ class Cache:
         if reply is not None:
             call.reply = reply
             return
-        gathered = Gathered(self._most) if call.request.stream else None
-        if gathered is not None:
-            call.listeners = (*call.listeners, gathered)
-        call.aside[id(self)] = (key, gathered)
+        call.aside[id(self)] = (key, self._kept.listen(call))
 
     async def leave(self, call: Call, outcome: Outcome) -> None:
         """Keep a complete answer."""
         key, gathered = call.aside.pop(id(self), (None, None))
         if key is None or outcome.state != "complete":
             return
-        reply = outcome.reply
-        if gathered is not None:
-            reply = gathered.reply(outcome.usage, provider_of(call))
+        reply = told(call, gathered, outcome)
         if reply is None or not ends_well(reply):
             return
         data = dump(reply)
-        if len(data) > self._most:
-            return
-        self._memo.put(key, data, self._seconds)
-        if self._shelf is not None:
-            await self._shelf.put(key, data, self._seconds)
+        if len(data) <= self._kept.most:
+            await self._kept.put(key, data)
 
     async def _find(self, key: str) -> Reply | None:
-        data = self._memo.get(key)
-        if data is None and self._shelf is not None:
-            data = await self._shelf.get(key)
+        data = self._kept.get(key)
+        if data is None and self._kept.shelf is not None:
+            data = await self._kept.shelf.get(key)
         return load(data) if data is not None else None
-
-
-def provider_of(call: Call) -> str:
-    """Name who answered."""
-    return call.trace.steps[-1].target.partition("/")[0] if call.trace.steps else ""
 
 
 def ends_well(reply: Reply) -> bool:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 import anyio
 
-from ...errors import Refusal, RequestError
+from ...errors import GatewayError, Refusal, RequestError
 from ...types import Call, Outcome, Reply
 from .._guard import GuardOptions
-from .._settings import count_of
-from ._cache import provider_of
-from ._gather import Gathered
-from ._memo import Memo, Shelf, dump, fingerprint, load
+from ._memo import Kept, Shelf, dump, fingerprint, load, told
 
 __all__ = ["Idempotency"]
 
@@ -28,25 +26,35 @@ CLAIM, LOOK, LONGEST_LOOK = ":claim", 0.05, 0.4
 # Seconds a request that failed or was cancelled may take to give its claim back.
 GIVING_UP = 1.0
 
+BUSY = "a request with this Idempotency-Key is still being answered. Ask again later."
+REUSED = "this Idempotency-Key came with another request before. Use a new key for a new request."
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """One request that is being answered, for those who wait with the same key; then what became of it."""
+
+    asked: str
+    ended: anyio.Event = field(default_factory=anyio.Event)
+    data: bytes | None = None
+    error: GatewayError | None = None
+
 
 class Idempotency:
     """Answer a request whose key was used before as it was answered then; who comes meanwhile waits.
 
-    Keys belong to the tenant who sent them. Only complete answers are kept: after a failure the same
-    key may try again. Raises RequestError for a key that came with another request before.
+    Keys belong to the tenant who sent them. A failure is told to all who waited for it; whoever comes
+    later tries again, as after an answer that cannot be kept. Whoever is answered is answered to the
+    end, also when the client has left: it may come back for it. Raises Refusal.
     """
 
     instant = False
     SETTINGS: Mapping[str, Any] = {"seconds": 24 * 3600, "bytes": 64 * 1024 * 1024, "entry_bytes": 4 * 1024 * 1024}
 
     def __init__(self, options: GuardOptions) -> None:
-        self._seconds = count_of(options, "seconds")
-        self._most = count_of(options, "entry_bytes")
-        self._memo = Memo(count_of(options, "bytes"), options.clock)
-        shelf = getattr(options.shared, "shelf", None)
-        self._shelf: Shelf | None = shelf if isinstance(shelf, Shelf) else None
+        self._kept = Kept(options)
         self._clock = options.clock
-        self._under_way: dict[str, tuple[str, anyio.Event]] = {}
+        self._under_way: dict[str, Flight] = {}
 
     async def enter(self, call: Call) -> None:
         """Answer, wait for who is being answered, or be the one that is."""
@@ -55,14 +63,16 @@ class Idempotency:
             return
         if len(named) > LONGEST:
             raise RequestError(f"'Idempotency-Key' is longer than {LONGEST} characters", param=NAME)
-        key = f"{call.caller.space}\0{named}"
+        key = "once:" + sha256(f"{call.caller.space}\0{named}".encode("utf-8", "surrogatepass")).hexdigest()
         asked = fingerprint(call)
-        while key in self._under_way:
-            other, ended = self._under_way[key]
-            _check(other, asked)
-            await self._wait(call, ended)
-        ended = anyio.Event()
-        self._under_way[key] = (asked, ended)
+        while (flight := self._under_way.get(key)) is not None:
+            _check(flight.asked, asked)
+            await self._wait(call, flight.ended)
+            if flight.error is not None:
+                raise _again(flight.error)
+            if flight.data is not None and _given(call, flight.data):
+                return
+        self._under_way[key] = Flight(asked)
         try:
             await self._answer(call, key, asked)
         except BaseException:  # who is cancelled while it claims may have the claim all the same
@@ -71,6 +81,8 @@ class Idempotency:
             raise
         if call.reply is not None:
             self._end(key)
+        else:
+            call.lasting = True
 
     async def leave(self, call: Call, outcome: Outcome) -> None:
         """Keep a complete answer, and let those in who wait for it."""
@@ -79,16 +91,17 @@ class Idempotency:
             return
         try:
             if outcome.state == "complete":
-                reply = outcome.reply if gathered is None else gathered.reply(outcome.usage, provider_of(call))
-                await self._keep(key, asked, reply)
+                await self._keep(key, asked, told(call, gathered, outcome))
+            elif outcome.state != "cancelled":
+                self._under_way[key].error = outcome.error
         finally:
             await self._let_in(key)
 
     async def _let_in(self, key: str) -> None:
         """Let another be the one that is answered, whatever becomes of the shared place."""
         try:
-            if self._shelf is not None:
-                await self._shelf.release(_shelved(key) + CLAIM)
+            if self._kept.shelf is not None:
+                await self._kept.shelf.release(key + CLAIM)
         finally:
             self._end(key)
 
@@ -97,24 +110,17 @@ class Idempotency:
         with anyio.move_on_after(max(0.0, call.deadline - self._clock.now())):
             await ended.wait()
             return
-        raise _busy()
+        raise Refusal(BUSY, status=409, code="idempotency_key_in_use", retry_after=1.0)
 
     async def _answer(self, call: Call, key: str, asked: str) -> None:
-        data = self._memo.get(key)
-        if data is None and self._shelf is not None:
-            data = await self._shared(call, _shelved(key), self._shelf)
-        reply = None
+        data = self._kept.get(key)
+        if data is None and self._kept.shelf is not None:
+            data = await self._shared(call, key, self._kept.shelf)
         if data is not None:
             _check(data[:DIGITS].decode("ascii", "replace"), asked)
-            reply = load(data[DIGITS:])
-        if reply is not None:
-            call.reply = reply
-            call.headers[HEADER] = "true"
-            return
-        gathered = Gathered(self._most) if call.request.stream else None
-        if gathered is not None:
-            call.listeners = (*call.listeners, gathered)
-        call.aside[id(self)] = (key, asked, gathered)
+            if _given(call, data[DIGITS:]):
+                return
+        call.aside[id(self)] = (key, asked, self._kept.listen(call))
 
     async def _shared(self, call: Call, name: str, shelf: Shelf) -> bytes | None:
         """Give what another process answered; wait for one that is about to; None makes this one the one.
@@ -131,40 +137,36 @@ class Idempotency:
             if data is not None or is_ours:
                 return data
             if left <= LOOK:
-                raise _busy()
+                raise Refusal(BUSY, status=409, code="idempotency_key_in_use", retry_after=1.0)
             await self._clock.sleep(min(look, left))
             look = min(2 * look, LONGEST_LOOK)
 
     async def _keep(self, key: str, asked: str, reply: Reply | None) -> None:
-        data = asked.encode() + dump(reply) if reply is not None else b""
-        if data and len(data) <= self._most:
-            self._memo.put(key, data, self._seconds)
-            if self._shelf is not None:
-                await self._shelf.put(_shelved(key), data, self._seconds)
+        """Keep an answer; one that is too large is given to who waits for it, and not kept."""
+        if reply is not None:
+            data = self._under_way[key].data = dump(reply)
+            if len(data) + DIGITS <= self._kept.most:
+                await self._kept.put(key, asked.encode() + data)
 
     def _end(self, key: str) -> None:
-        _, ended = self._under_way.pop(key)
-        ended.set()
+        self._under_way.pop(key).ended.set()
 
 
-def _busy() -> Refusal:
-    return Refusal(
-        "a request with this Idempotency-Key is still being answered. Ask again later.",
-        status=409,
-        code="idempotency_key_in_use",
-        retry_after=1.0,
-    )
+def _given(call: Call, data: bytes) -> bool:
+    """Answer with what was kept, if it can be read."""
+    call.reply = load(data)
+    if call.reply is not None:
+        call.headers[HEADER] = "true"
+    return call.reply is not None
+
+
+def _again(error: GatewayError) -> GatewayError:
+    """Give a failure to one more caller: what it says, not who met it and where."""
+    same = type(error).__new__(type(error), *error.args)
+    same.__dict__ |= {**error.__dict__, "trace": None, "_decision": None}
+    return same
 
 
 def _check(known: str, asked: str) -> None:
     if known != asked:
-        raise Refusal(
-            "this Idempotency-Key came with another request before. Use a new key for a new request.",
-            status=422,
-            code="idempotency_key_reused",
-        )
-
-
-def _shelved(key: str) -> str:
-    """Name it in the shared place; a caller's words are no part of the name."""
-    return "once:" + sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        raise Refusal(REUSED, status=422, code="idempotency_key_reused")

@@ -10,9 +10,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic_core import from_json, to_json
 
-from ...types import Call, Clock, NativeReply, Reply, Said, Usage
+from ...types import Call, Clock, NativeReply, Outcome, Reply, Said, Usage
+from .._guard import GuardOptions
+from .._settings import count_of
+from ._gather import Gathered
 
-__all__ = ["Memo", "Shelf", "dump", "fingerprint", "load"]
+__all__ = ["Kept", "Memo", "Shelf", "dump", "fingerprint", "load", "told"]
 
 # Counts as bytes of an entry, besides what it holds.
 OVERHEAD = 200
@@ -33,6 +36,35 @@ class Shelf(Protocol):
 
     async def release(self, key: str) -> None:
         """Let another have it; what somebody else has claimed stays theirs."""
+
+
+class Kept:
+    """Keep what a guard's table says, for so long: in this process and, where there is one, in the shared place."""
+
+    def __init__(self, options: GuardOptions) -> None:
+        self.most = count_of(options, "entry_bytes")
+        self._seconds = count_of(options, "seconds")
+        self._memo = Memo(count_of(options, "bytes"), options.clock)
+        shelf = getattr(options.shared, "shelf", None)
+        self.shelf: Shelf | None = shelf if isinstance(shelf, Shelf) else None
+
+    def get(self, key: str) -> bytes | None:
+        """Give what this process keeps."""
+        return self._memo.get(key)
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Keep it for everybody."""
+        self._memo.put(key, data, self._seconds)
+        if self.shelf is not None:
+            await self.shelf.put(key, data, self._seconds)
+
+    def listen(self, call: Call) -> Gathered | None:
+        """Hear a stream as it is told; None where a whole answer is asked for."""
+        if not call.request.stream:
+            return None
+        gathered = Gathered(self.most)
+        call.listeners = (*call.listeners, gathered)
+        return gathered
 
 
 class Memo:
@@ -80,6 +112,13 @@ def fingerprint(call: Call, *more: str) -> str:
     who = [call.caller.space, sorted(call.caller.models)]
     text = json.dumps([who, *parts], sort_keys=True, separators=(",", ":"), default=sorted)
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def told(call: Call, gathered: Gathered | None, outcome: Outcome) -> Reply | None:
+    """Give the whole answer a call was given; None where it cannot be told again."""
+    if gathered is None:
+        return outcome.reply
+    return gathered.reply(outcome.usage, call.trace.steps[-1].target.partition("/")[0] if call.trace.steps else "")
 
 
 def dump(reply: Reply) -> bytes:

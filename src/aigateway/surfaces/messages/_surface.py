@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...types import Chunk, Reply
 from ...types.request._request import _explain
-from .._fields import OPENAIS, elsewhere
+from .._fields import elsewhere
 from ._request import chat_fields
 from ._stream import PER_TOKEN, MessagesTelling
 
@@ -36,7 +36,7 @@ class Messages:
         from pydantic import ValidationError
 
         if not body.get("messages"):
-            elsewhere(body, "messages", OPENAIS)
+            elsewhere(body, "messages", {"input": "/v1/responses", "prompt": "/v1/completions"})
         try:
             _adapter().validate_python(body)
         except ValidationError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...types import Chunk, Reply
 from ...types.request._request import _explain
-from .._fields import CHATS, elsewhere
+from .._fields import elsewhere
 from ._request import chat_fields, native_fields
 from ._stream import ResponsesTelling
 
@@ -33,7 +33,7 @@ class Responses:
         from pydantic import ValidationError
 
         if body.get("input") is None:
-            elsewhere(body, "input", CHATS)
+            elsewhere(body, "input", {"messages": "/v1/chat/completions"})
         try:
             _adapter().validate_python(body)
         except ValidationError as error:

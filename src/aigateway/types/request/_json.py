@@ -20,10 +20,7 @@ FORBIDDEN = frozenset(
 # Fields other gateways read, and what to use here. A vendor would refuse most of them, in words about nothing of ours.
 HABITS: Mapping[str, str] = {
     "fallbacks": "'routing': {'models': [...]}",
-    "context_window_fallbacks": "'routing': {'models': [...]}; one whose window is too small is left out",
-    "content_policy_fallbacks": "'routing': {'models': [...]}",
-    "provider": "'routing': {'only': [...], 'order': [...], 'ignore': [...], 'sort': ..., 'max_price': ...}; "
-    "fields for one provider go into 'extra': {'NAME': {...}}",
+    "provider": "'routing': {'only': [...], 'order': [...], ...}; a vendor's own: 'extra': {'NAME': {...}}",
     "route": "'routing': {'models': [...]}, or the name of a route as 'model'",
     "num_retries": "'routing': {'deadline': SECONDS}; how often is the configuration's matter ([retries])",
 }
@@ -70,8 +67,7 @@ def refuse_forbidden(body: Mapping[str, Any]) -> None:
             f"{name!r} would change where a request goes; only the operator's configuration may. Remove it.",
             param=name,
         )
-    if not HABITS.keys().isdisjoint(body):
-        name = min(HABITS.keys() & body.keys())
+    for name in HABITS.keys() & body.keys():
         if body[name] is not None:
             message = f"{name!r} is another gateway's field. Here it is {HABITS[name]}."
             raise RequestError(message, param=name, code="unsupported_parameter")

@@ -122,8 +122,7 @@ def _elsewhere(body: object) -> RequestError | None:
         return None
     for name, place in (("input", "/v1/responses"), ("prompt", "/v1/completions")):
         if name in body:
-            missing = "empty" if "messages" in body else "missing"
-            message = f"'messages' is {missing}, and {name!r} is a field of {place}. Send it there, or send 'messages'."
+            message = f"'messages' is missing, and {name!r} is a field of {place}. Send it there, or send 'messages'."
             return RequestError(message, param=name, code="missing_required_parameter")
     return None
 
