@@ -299,7 +299,7 @@ def test_a_route_inside_of_which_nothing_is_left() -> None:
         "smart": {"targets": ["pool", "a/able"]},
         "near": {"targets": ["closed", "l/large"]},
     }
-    small, large = ModelInfo("small", "s", **vectors), ModelInfo("large", "l", **vectors)  # type: ignore[arg-type]  # abilities
+    small, large = ModelInfo("small", "s", **vectors), ModelInfo("large", "l", **vectors)
     made, _ = over(PLAIN, ABLE, small, large, routes=routes)
     made.plan.operations = dict.fromkeys(made.plan.operations)  # as a plug-in that does not say
     call = made.call(EmbedRequest.parse({"model": "near", "input": "hi"}))
