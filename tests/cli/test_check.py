@@ -120,6 +120,7 @@ FINDINGS = {
     "address": (GROQ + ROUTE + '[server]\nhost = "0.0.0.0"\n', "`aigateway serve` refuses that"),
     "guards": (GROQ + ROUTE + '[[guards]]\nuse = "log"\n' * 2, "guards[1]: log stands there twice"),
     "folder": (GROQ + ROUTE + '[state]\nurl = "file:absent/state.json"\n', "state.url: the folder"),
+    "record": (GROQ + ROUTE + '[decisions]\nfile = "absent/d.jsonl"\n', "decisions.file: the folder"),
     "is a folder": (GROQ + ROUTE + '[state]\nurl = "file:."\n', "is a folder; name a file in it"),
 }
 

@@ -88,6 +88,7 @@ def test_where_a_caller_would_be_sent(invoke: Invoke, config: Path) -> None:
     assert 0 == made.code
     assert ["echo/echo"] == json.loads(editor.out)["candidates"]
     assert "one/m would be asked first." in phone.out
+    assert "This was a dry run for 'phone': nobody was asked." in phone.out
     assert (2, "error: there is no valid client key of 'phon'. Did you mean 'phone'?\n") == (nobody.code, nobody.err)
     assert (2, True) == (refused.code, "'phone' would be refused (403)" in refused.err)
 

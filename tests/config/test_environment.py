@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from aigateway import ConfigurationError, Gateway, Settings
-from aigateway.config import VENDORS, as_sandbox, load, read_dotenv, with_guards, with_workers
+from aigateway.cli._over import read_dotenv, with_workers
+from aigateway.config import VENDORS, as_sandbox, load, with_guards
 from aigateway.config._load import environment_settings, find_file
 
 KEYS = {variable: f"key-of-{name}" for name, variable, _ in VENDORS}

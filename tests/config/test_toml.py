@@ -366,6 +366,26 @@ def test_a_secret_that_cannot_be_read_stops_the_start(secret: str, words: str, t
     assert "sk-literal" not in message
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "[routes.r]\ntargets = ['echo/x']\nfallback = 'r'",
+            "fallback stands at the top of the file, before every table.",
+        ),
+        ("[server]\ndefault_model = 'r'", "default_model stands at the top of the file, before every table."),
+        (
+            "[routes.r]\ntargets = ['echo/x']\nmax_price = 1",
+            "It is for one request to say, in its own 'routing'. Valid",
+        ),
+        ("[routes.r]\ntargets = ['echo/x']\nsort = 'price'", "It is for one request to say, in its own 'routing'."),
+    ],
+)
+def test_what_stands_in_the_wrong_table_is_sent_home(text: str, words: str, tmp_path: Path) -> None:
+    """A name that means something elsewhere is no misspelling."""
+    assert words in complaint(f"[providers.echo]\n{text}", tmp_path)
+
+
 def test_all_variables_that_are_not_set_are_named_at_once(tmp_path: Path) -> None:
     """Each once, with their lines; what else is wrong comes after them, a misspelt setting before."""
     lines = [

@@ -99,4 +99,4 @@ def test_the_rest_of_the_service_is_untouched(mounted: Any, gateway: Gateway, se
     assert "the service's own page" in own.text
     assert "healthy" == health.json()["status"]
     assert 404 == outside.status_code
-    assert "unknown_url" == caught.value.code
+    assert "not_served" == caught.value.code

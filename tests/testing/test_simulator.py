@@ -532,3 +532,27 @@ def test_no_scenario_is_left_out() -> None:
     names = {path.stem for path in (ROOT / "examples/scenarios").iterdir()}
 
     assert {"outage", "rush_hour", "bad_streams", "everything_down"} == names
+
+
+def test_several_callers_ask() -> None:
+    """Each is a caller of its own for limits, conditions, experiments; nothing else that is asked changes."""
+    arms = {"policy": "experiment", "targets": ["deepseek/deepseek-flash", "groq/openai/gpt-oss-120b"]}
+    own = {"targets": [{"to": "deepseek/deepseek-flash", "when": {"caller": "a"}}, "groq/openai/gpt-oss-120b"]}
+    two = {"deepseek": {}, "groq": {}}
+
+    def answered(route: Mapping[str, Any], callers: Any) -> Mapping[str, Counter[str]]:
+        made = played(two, duration=60.0, request={"callers": callers}, gateway={"routes": {"r": route}})
+        found: dict[str, Counter[str]] = {}
+        for asked in made.asked:
+            assert asked.decision is not None
+            found.setdefault(asked.question.caller, Counter())[asked.decision.answered_by.partition("/")[0]] += 1
+        return found
+
+    many, named, alone = answered(arms, 50), answered(own, ["a", "b"]), answered(arms, 1)
+
+    assert 50 == len(many)
+    assert all(1 == len(targets) for targets in many.values())
+    assert {"deepseek", "groq"} == {target for targets in many.values() for target in targets}
+    assert {"a": ["deepseek"], "b": ["groq"]} == {name: list(targets) for name, targets in sorted(named.items())}
+    assert ([""], 1) == (list(alone), len(alone[""]))
+    assert sum(map(Counter.total, many.values())) == alone[""].total()

@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from ..config import read_dotenv
 from ..errors import ConfigurationError, Forbidden, GatewayError, NoAnswer, ProviderError, RequestError
 from . import (
     _ask,
@@ -33,6 +32,7 @@ from . import (
     _simulate,
 )
 from ._logging import REDACT
+from ._over import read_dotenv
 
 __all__ = ["app", "run"]
 

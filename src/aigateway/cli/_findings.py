@@ -232,6 +232,7 @@ def _of_files(view: View) -> Iterator[str]:
 def unusable_files(settings: Settings) -> Iterator[tuple[str, str]]:
     """Give the settings whose file cannot be written, each with the reason."""
     stores = {"state.url": settings.state.url.reveal(), "callers.store": settings.callers.store or ""}
+    stores |= {"decisions.file": f"file:{settings.decisions.file}"} if settings.decisions.file else {}
     for name, where in stores.items():
         kind, _, path = where.partition(":")
         if kind == "file":

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..config import Settings, find_file, load, with_workers
+from ..config import Settings, find_file, load
 from ..errors import ConfigurationError, GatewayError, RequestError
 from ._hangup import holding_hangups
 from ._logging import configure_logging, hide_all
 from ._options import Config, UseSandbox, refuse_both, run_async, settings_with_providers, sorts_of_keys
+from ._over import with_workers
 
 if TYPE_CHECKING:
     from ..asgi import App, Load

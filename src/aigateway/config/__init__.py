@@ -2,7 +2,7 @@
 
 from ._callers import CallerKey, TokenSettings
 from ._environment import VENDORS, apply_environment, apply_roots
-from ._load import FILE_NAME, as_sandbox, find_file, load, parse, read_dotenv, with_guards, with_running, with_workers
+from ._load import FILE_NAME, as_sandbox, find_file, load, parse, with_guards, with_running
 from ._origin import Context
 from ._problems import parse_toml, unknown_setting
 from ._server import ServerSettings
@@ -13,5 +13,5 @@ from .models import described
 __all__ = [
     "FILE_NAME", "VENDORS", "CallerKey", "Context", "KeySettings", "ProviderSettings", "ServerSettings", "Settings",
     "TokenSettings", "Trees", "apply_environment", "apply_roots", "as_sandbox", "described", "find_file", "load",
-    "parse", "parse_toml", "read_dotenv", "unknown_setting", "with_guards", "with_running", "with_workers",
+    "parse", "parse_toml", "unknown_setting", "with_guards", "with_running",
 ]  # fmt: skip  # a list of names

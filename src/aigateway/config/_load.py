@@ -20,8 +20,7 @@ from ._problems import explain, parse_toml
 from ._settings import FROM_ENVIRONMENT, GuardSettings, Settings
 
 __all__ = [
-    "FILE_NAME", "as_sandbox", "find_file", "load", "parse", "read_dotenv", "with_guards", "with_running",
-    "with_workers",
+    "FILE_NAME", "as_sandbox", "find_file", "load", "parse", "with_guards", "with_running",
 ]  # fmt: skip  # a list of names
 
 FILE_NAME = "aigateway.toml"
@@ -72,13 +71,6 @@ def with_guards(settings: Settings, *names: str) -> Settings:
     return settings.with_added([GuardSettings(use=name) for name in names if name not in there])
 
 
-def with_workers(settings: Settings, workers: int | None) -> Settings:
-    """Say how many processes serve; None leaves it as it is configured."""
-    if workers is None:
-        return settings
-    return settings.model_copy(update={"server": settings.server.model_copy(update={"workers": workers})})
-
-
 def with_running(settings: Settings, running: Settings) -> tuple[Settings, list[str]]:
     """Keep of what a server runs with what only a restart can change; say what would be another."""
     server, before = settings.server, running.server
@@ -107,18 +99,6 @@ def find_file(environ: Mapping[str, str], start: Path | None = None) -> Path | N
             return candidate / FILE_NAME
     named = environ.get("AI_GATEWAY_CONFIG")
     return Path(named) if named else None
-
-
-def read_dotenv(environ: Mapping[str, str], folder: Path | None = None) -> dict[str, str]:
-    """Lay the environment over a `.env` file; only the commands do this."""
-    from dotenv import dotenv_values
-
-    path = (folder or Path.cwd()) / ".env"
-    try:
-        values = dotenv_values(path) if path.is_file() else {}
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path.name} is not UTF-8 text (byte {error.start}). Save it as UTF-8.") from None
-    return {**{name: value for name, value in values.items() if value is not None}, **environ}
 
 
 def _read(path: Path) -> str:

@@ -129,11 +129,21 @@ def _reason(kind: str, message: str) -> str:
     return WORDS.get(kind, message[0].lower() + message[1:])
 
 
+# What is looked for in a table, and stands elsewhere.
+ON_TOP = {"default_model", "unknown_models", "fallback", "plugins"}
+OF_REQUESTS = {"max_price", "only", "ignore", "order", "sort", "deadline", "models"}
+
+
 def unknown_setting(path: Names, allowed: Sequence[str], context: Context) -> ConfigurationError:
     """Name the nearest valid setting."""
     where = context.where(path)
-    near = get_close_matches(str(path[-1]), allowed, 1, 0.5)
+    name = str(path[-1])
+    near = get_close_matches(name, allowed, 1, 0.5)
     hint = f"Did you mean {near[0]!r}?" if near else f"Valid here: {', '.join(sorted(allowed)) or 'nothing'}."
+    if len(path) > 1 and name in ON_TOP:
+        hint = f"{name} stands at the top of the file, before every table."
+    elif path[0] == "routes" and name in OF_REQUESTS:
+        hint = f"It is for one request to say, in its own 'routing'. {'' if near else hint}".rstrip()
     return ConfigurationError(f"{where}: {dotted(path)} is not a setting. {hint}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ._caller import IN_PROCESS
 from ._usage import Cost
 
 if TYPE_CHECKING:
@@ -91,7 +92,8 @@ def _end(decision: Decision, steps: Sequence[Step]) -> Iterator[str]:
         yield "No caller saw that answer."
         return
     if ended.state == "dry":
-        yield "This was a dry run: nobody was asked."
+        whose = f" for {decision.caller!r}" if decision.caller not in {"", IN_PROCESS.name} else ""
+        yield f"This was a dry run{whose}: nobody was asked."
     elif ended.state == "cancelled":
         yield f"It was given up after {ended.seconds:.2f} s: the caller left, or the gateway stopped."
     elif ended.state == "interrupted":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from math import inf
 from random import Random
@@ -16,6 +16,7 @@ __all__ = ["questions"]
 def questions(scenario: Scenario, model: str) -> Iterator[Question]:
     """Give every question in the order of its time; the same for a seed, whatever the gateway does."""
     random = Random(f"{scenario.seed}/arrivals")  # noqa: S311  # repeatable, no secret
+    whose = Random(f"{scenario.seed}/callers")  # noqa: S311  # apart, so that who asks changes nothing else
     asked, most = scenario.request, scenario.requests
     for number, at in enumerate(_times(scenario, random), 1):
         leave = asked.leave
@@ -29,9 +30,17 @@ def questions(scenario: Scenario, model: str) -> Iterator[Question]:
             max(1, round(asked.tokens.draw(random))),
             asked.deadline,
             leaves,
+            _caller(asked.callers, whose),
         )
         if most is not None and number >= most:
             return
+
+
+def _caller(callers: int | Sequence[str], random: Random) -> str:
+    """Draw who asks; one alone has no name."""
+    if isinstance(callers, int):
+        return f"caller-{random.randint(1, callers)}" if callers > 1 else ""
+    return random.choice(callers)
 
 
 def _times(scenario: Scenario, random: Random) -> Iterator[float]:

@@ -19,6 +19,7 @@ Seconds = Annotated[float, Field(ge=0, le=DAY, allow_inf_nan=False)]
 Duration = Annotated[float, Field(gt=0, le=DAY, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 # The 95th percentile of a normal distribution, in standard deviations.
 P95 = 1.6448536269514722
@@ -166,6 +167,7 @@ class Questions(Table):
     """What is asked: shares, sizes in tokens, and for how long an answer is waited for."""
 
     model: str = ""
+    callers: Annotated[int, Field(ge=1, le=1_000_000)] | Names = 1
     stream: Share = 0.5
     prompt: Varying = Spread(median=200.0)
     tokens: Varying = Spread(median=60.0)
