@@ -88,6 +88,26 @@ async def test_nothing_to_load_from() -> None:
 
 
 @pytest.mark.anyio
+async def test_the_other_processes_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """After a reload that went well, and not after one that did not; what needs a restart is said and logged."""
+    loads, told = Loads(), list[int]()
+    app = create_app(load=loads)
+    app.spread = lambda: told.append(loads.count)
+    loads.tables = {"server": {"port": 9999}}
+    warnings = await app.reload_all()
+    loads.tables = {"callers": {"weekly": {"root": "short", "allow_literal": True}}}
+    with pytest.raises(ConfigurationError):
+        await app.reload_all()
+    app.spread, loads.tables = None, {}
+    await app.reload_all()
+    await app.aclose()
+
+    assert [2] == told
+    assert ["server.port is another now, which needs a restart" in warning for warning in warnings] == [True]
+    assert warnings[0] in caplog.text
+
+
+@pytest.mark.anyio
 async def test_what_fails_anyhow(caplog: pytest.LogCaptureFixture) -> None:
     """Whatever loading raises, its words are not told: a secret may be in them; nothing is left open."""
 

@@ -238,6 +238,16 @@ async def test_a_failure_is_told_to_all_who_waited(error: GatewayError) -> None:
     assert later.aside
 
 
+async def test_a_stream_that_broke_is_not_given_again() -> None:
+    """Who waits is told that it broke; half an answer is kept for nobody."""
+    place = Shared()
+    broke = StreamInterrupted(ProviderError(Kind.SERVER_ERROR, "it broke").at("a", "m"))
+    found = await waited(guarded(place), Outcome("interrupted", error=broke), 5)
+
+    assert [StreamInterrupted] * 5 == [type(one) for one in found]
+    assert {} == place.kept
+
+
 async def test_who_waits_for_a_client_that_left() -> None:
     """One of them is asked for all."""
     found = await waited(guarded(Shared()), Outcome("cancelled"))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aigateway.errors import Kind, ProviderError, Refusal
+from aigateway.errors import ConfigurationError, Kind, ProviderError, Refusal
 from aigateway.guards import GuardOptions, LogGuard
 from aigateway.secrets import Secret
 from aigateway.testing import LoopClock
@@ -193,3 +193,10 @@ async def answered(
                 listen([Chunk({"choices": [{"index": 0, "delta": {"content": piece}}]})])
         await guard.leave(call, outcome)
     return [json.loads(record.getMessage()) for record in caplog.records]
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_a_setting_that_is_neither_true_nor_false(value: object) -> None:
+    """What is logged is no matter for guesses."""
+    with pytest.raises(ConfigurationError, match="responses must be true or false"):
+        LogGuard.from_options(GuardOptions("log", LoopClock(), Random(0), {"responses": value}))

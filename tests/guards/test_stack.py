@@ -9,7 +9,7 @@ import trio.testing
 
 from aigateway import guards
 from aigateway.errors import Refusal
-from aigateway.guards import Guard, GuardStack, tell
+from aigateway.guards import Guard, GuardStack, close_all, tell
 from aigateway.types import Call, ChatRequest, Chunk, Outcome, Reply, Usage
 
 REQUEST = ChatRequest.parse({"messages": [{"role": "user", "content": "hi"}]})
@@ -164,3 +164,25 @@ def test_a_guard_that_does_not_exist() -> None:
     """Asking for it is an ordinary AttributeError, though guards are imported when somebody wants them."""
     assert not hasattr(guards, "NoSuchGuard")
     assert hasattr(guards, "Cache")
+
+
+async def test_guards_are_closed_whatever_one_does(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that fails, one that hangs and one that has nothing to close stop no other, and are told apart in the log."""
+    closed: list[str] = []
+
+    class Closes(Watch):
+        async def aclose(self) -> None:
+            if self.name == "fails":
+                raise ValueError("a guard's bug")
+            if self.name == "hangs":
+                await anyio.sleep_forever()
+            closed.append(self.name)
+
+    monkeypatch.setattr("aigateway.guards._stack.LEAVING", 0.05)
+    await close_all([Closes("fails", []), Watch("plain", []), Closes("hangs", []), Closes("closes", [])])
+
+    assert ["closes"] == closed
+    assert "Closes failed while closing" in caplog.text
+    assert "Closes took longer than 0.05 s to close" in caplog.text

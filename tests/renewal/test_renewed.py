@@ -213,3 +213,24 @@ def test_what_is_wrong_leaves_no_trace(tables: dict[str, Any], registry: Registr
 
     assert [first] == list(first.lasting.open)
     assert slots == first.parts.rings["openai"].slots
+
+
+def test_another_place_for_what_rests(tmp_path: Path) -> None:
+    """The place before is told nothing any more once its gateway closes; the gateway after it goes on alone."""
+    first = Gateway(settings(state={"url": f"file:{tmp_path / 'state.json'}"}))
+    second = first.renewed(settings())
+    told: list[object] = []
+
+    async def story() -> None:
+        first._opened()
+        told.append(first.memory.rests.tell)
+        await first.aclose()
+        told.append(second.memory.rests.tell)
+        second.memory.rests.put(of_key("openai", "k"), "disabled", Kind.AUTH, second.clock.now())
+        await second.aclose()
+
+    anyio.run(story)
+
+    assert told[0] is not None
+    assert told[1] is None
+    assert "openai" not in ((tmp_path / "state.json").read_text() if (tmp_path / "state.json").exists() else "")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aigateway.errors import Kind, NoAnswer, ProviderError, RequestError, StreamInterrupted
+from aigateway.errors import Kind, NoAnswer, ProviderError, Remedy, RequestError, Scope, StreamInterrupted
 from aigateway.exchange._timer import expired
 from aigateway.keys import Key, Ring, Slot, Wanted
 from aigateway.routing import Attempts
@@ -617,3 +617,20 @@ def test_invented_models_fill_no_table() -> None:
     assert len(health._knocked) <= LIMIT
     assert len(health._breakers) <= LIMIT
     assert not health.knock(target, rest, 1.5)
+
+
+@pytest.mark.parametrize(("scope", "second"), [(Scope.MODEL, ["p/m1"]), (Scope.PROVIDER, [])])
+def test_a_plug_in_may_say_what_rests(scope: Scope, second: list[str]) -> None:
+    """A vendor that announces its maintenance is left alone until it is over: that model, or all of its models."""
+    world = World(2, one_provider=True)
+    remedy = Remedy(False, "no", "yes", "cooldown", scope)
+    world.ill["p/m0"] = ProviderError(Kind.OVERLOADED, "maintenance", retry_after=30.0, remedy=remedy)
+    first, _ = world.ask(candidates=world.candidates[:1])
+    found, error = world.ask()
+
+    assert ["p/m0"] == first
+    assert second == found
+    assert bool(second) == (error is None)
+    world.now += 31
+    world.ill.clear()
+    assert ["p/m0"] == world.ask()[0]

@@ -290,6 +290,27 @@ def test_a_route_inside_may_have_a_condition() -> None:
     assert "acme" not in error.message
 
 
+def test_a_route_inside_of_which_nothing_is_left() -> None:
+    """It goes as a whole: what is beside it answers, of chat and of vectors alike."""
+    vectors = {"abilities": frozenset({"embeddings", "chat"})}
+    routes = {
+        "pool": {"targets": ["p/plain", {"to": "s/small", "when": {"tenant": "x"}}]},
+        "closed": {"targets": [{"to": "s/small", "when": {"tenant": "x"}}]},
+        "smart": {"targets": ["pool", "a/able"]},
+        "near": {"targets": ["closed", "l/large"]},
+    }
+    small, large = ModelInfo("small", "s", **vectors), ModelInfo("large", "l", **vectors)
+    made, _ = over(PLAIN, ABLE, small, large, routes=routes)
+    made.plan.operations = dict.fromkeys(made.plan.operations)  # as a plug-in that does not say
+    call = made.call(EmbedRequest.parse({"model": "near", "input": "hi"}))
+    near = [str(candidate.target) for candidate in made.plan.candidates(call)]
+
+    found, dropped = planned(made, tools=TOOLS)
+
+    assert (["a/able"], {("p/plain", "ability"), ("s/small", "condition")}) == (found, set(dropped))
+    assert ["l/large"] == near
+
+
 def test_conditions_choose_between_two_ways_to_one_target() -> None:
     """The first entry whose condition holds brings its weight and its limits."""
     targets = [{"to": "a/a", "when": {"stream": True}, "timeouts": {"silence": 9}}, "a/a"]

@@ -148,6 +148,35 @@ async def test_answered_between_two_looks(places: tuple[RedisMirror, RedisMirror
     assert await places[0].shelf.claim("unrelated", 1)
 
 
+async def test_killed_and_started_again_in_between(server: Any, places: tuple[RedisMirror, RedisMirror]) -> None:
+    """Who is under way is answered, who comes meanwhile is answered by each process; then it is shared as before."""
+    one, two = (guard_of(Idempotency, place) for place in places)
+    first, second = a_call(), a_call()
+    await one.enter(first)
+    server.kill()
+    with anyio.fail_after(60):
+        await two.enter(second)
+        for guard, call in ((one, first), (two, second)):
+            assert call.reply is None
+            await guard.leave(call, Outcome("complete", reply=reply("alone")))
+    server.start()
+
+    async def is_shared(key: str) -> bool:
+        calls = [a_call(), a_call()]
+        for call in calls:
+            call.asks = {"idempotency-key": key}
+        return ["first", "first"] == [
+            await answered(guard, call, text)
+            for guard, call, text in zip((one, two), calls, ("first", "second"), strict=True)
+        ]
+
+    with anyio.fail_after(60):
+        tries = 0
+        while not await is_shared(f"k{tries}"):
+            tries += 1
+            await anyio.sleep(0.05)
+
+
 async def test_a_process_that_dies_holds_no_key_for_long(
     server: Any, places: tuple[RedisMirror, RedisMirror], monkeypatch: pytest.MonkeyPatch
 ) -> None:
