@@ -60,14 +60,16 @@ def test_every_process_reloads(start: Start, tmp_path: Path, workers: int) -> No
     assert "Traceback" not in server.output
 
 
-def test_reloading_what_cannot_be(start: Start) -> None:
-    """The sandbox has nothing to load again: SIGHUP is said to be of no use, and it goes on."""
+def test_reloading_what_cannot_be(start: Start, tmp_path: Path) -> None:
+    """The sandbox has nothing to load again: SIGHUP is said to be of no use, and it goes on; a file is not read."""
+    (tmp_path / "aigateway.toml").write_text(config("one"))
     server = start("serve", "--sandbox", "--port", "0")
     url = server.wait_for(r"at (http://\S+/v1)")[1]
     routes(url)
     server.process.send_signal(signal.SIGHUP)
     server.wait_for("WARNING aigateway.server: the configuration of this gateway")
 
+    assert server.output.startswith("note: aigateway.toml is not read: the sandbox has a configuration of its own\n")
     assert {"smart"} == routes(url)
     assert 0 == server.stop(signal.SIGTERM)
 

@@ -125,7 +125,8 @@ def ask_server(url: str, method: str, path: str, body: dict[str, Any] | None = N
         if error.code in {401, 403}:
             hint = "Set AI_GATEWAY_ADMIN_API_KEY to an operator's key."
             raise Forbidden(f"the server at {url} answered {error.code}. {hint}") from None
-        raise GatewayError(f"the server at {url} answered {error.code}{_said(error)}.") from None
+        said = f"the server at {url} answered {error.code}{_said(error)}"
+        raise GatewayError(said if said.endswith("?") else f"{said}.") from None
     except (URLError, ValueError, OSError) as error:
         reason = getattr(error, "reason", error)
         raise GatewayError(f"the server at {url} cannot be asked: {reason}. Is it running there?") from None

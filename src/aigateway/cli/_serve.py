@@ -47,6 +47,8 @@ def serve(
             if workers is not None and workers > 1:
                 raise RequestError("--sandbox runs with one worker. Leave --workers out.")
             refuse_both(config)
+            if found := find_file(os.environ):
+                typer.echo(f"note: {found.name} is not read: the sandbox has a configuration of its own", err=True)
             run_async(lambda: _serve_sandbox(host, port))
         else:
             _serve(config, host, port, workers)
