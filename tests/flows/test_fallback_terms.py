@@ -105,6 +105,28 @@ async def test_a_routes_own_time_begins_when_it_is_asked() -> None:
     assert 4 < deadlines["b"] <= 5
 
 
+async def test_a_route_that_rests_takes_no_time_from_the_next() -> None:
+    """Its `total` begins with its first call, and none is made there."""
+    left: list[float] = []
+
+    def here(_: ChatRequest) -> str:
+        left.append(call.deadline - made.clock.now())
+        return "here"
+
+    parts = Parts(a=fails(Kind.SERVER_ERROR), b=fails(Kind.RATE_LIMIT, retry_after=600.0), c=here)
+    brief = {"targets": ["b/b-1"], "timeouts": {"total": 2}}
+    routes = {"one": {"targets": ["a/a-1"]}, "brief": brief, "three": {"targets": ["c/c-1"]}}
+    async with gateway(parts, routes=routes, default_model="one", retries={"same_target": 0}) as made:
+        with pytest.raises(NoAnswer):
+            await made.chat("brief", "hi")
+        asked = {"model": "one", "messages": [{"role": "user", "content": "hi"}], "models": ["brief", "three"]}
+        call = made.call(ChatRequest.parse(asked))
+        await (await made.open(call)).aclose()
+
+    assert ["b/b-1", "a/a-1", "c/c-1"] == parts.calls
+    assert 500 < left[0] <= 600
+
+
 async def test_a_route_that_is_named_second_has_its_own_terms() -> None:
     """So does each route of a request's `models`."""
     parts = Parts(a=fails(Kind.SERVER_ERROR), b=fails(Kind.SERVER_ERROR), c=lambda _: "here")

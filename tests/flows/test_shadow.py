@@ -55,6 +55,30 @@ async def test_a_copy_goes_to_another_target(caplog: pytest.LogCaptureFixture) -
     assert {"usd": None, "source": "unknown"} == line["cost"]
 
 
+async def test_who_fails_to_count_a_copy_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged; the copy's own line is written, the next guard is told, and the event loop goes on."""
+    caplog.set_level(logging.INFO)
+    told: list[Step] = []
+
+    class Fails(Watch):
+        def copied(self, steps: Sequence[Step]) -> None:
+            raise RuntimeError("a bug")
+
+    class Counts(Watch):
+        def copied(self, steps: Sequence[Step]) -> None:
+            told.extend(steps)
+
+    guards: dict[str, Watch] = {"fails": Fails([]), "counts": Counts([])}
+    async with shadowed(Parts(guards, a=lambda _: reply_of("a"), b=lambda _: reply_of("b"))) as made:
+        await made.chat("smart", "hi")
+        await until(lambda: lines(caplog))
+        reply = await made.chat("smart", "hi")
+
+    assert "a" == reply.text
+    assert ["b/b-1"] == [step.target for step in told[:1]]
+    assert "a guard failed when told of a copy" in caplog.text
+
+
 async def test_a_copy_is_told_to_who_counts() -> None:
     """With its role, once it has ended."""
     told: list[Step] = []
