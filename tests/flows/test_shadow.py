@@ -14,7 +14,7 @@ from aigateway import Gateway
 from aigateway.errors import Kind, ProviderError
 from aigateway.types import Caller, ChatRequest, Reply, Step
 
-from ..exchange.parts import Parts, Watch, gateway, reply_of, stream_of
+from ..exchange.parts import Parts, Watch, fails, gateway, reply_of, stream_of
 
 pytestmark = pytest.mark.anyio
 
@@ -77,6 +77,25 @@ async def test_who_fails_to_count_a_copy_stops_nothing(caplog: pytest.LogCapture
     assert "a" == reply.text
     assert ["b/b-1"] == [step.target for step in told[:1]]
     assert "a guard failed when told of a copy" in caplog.text
+
+
+async def test_copies_are_of_the_route_that_was_asked_for() -> None:
+    """Whoever answers: not of a named model that the route stands behind, but also where another route answers."""
+    parts = Parts(a=fails(Kind.SERVER_ERROR), b=lambda _: reply_of("b"), c=lambda _: reply_of("copy"))
+    routes = {"copied": {"targets": ["b/b-1"], "shadow": {"to": "c/c-1"}}}
+    tables = {"fallback": "copied", "default_model": "copied", "retries": {"same_target": 0}}
+    async with gateway(parts, routes=routes, **tables) as made:
+        await made.chat("a-1", "hi")
+        await made.chat("copied", "hi")
+        await until(lambda: "c/c-1" in parts.calls)
+    assert ["a/a-1", "b/b-1", "b/b-1", "c/c-1"] == parts.calls
+
+    parts.calls.clear()
+    routes = {"copied": {"targets": ["a/a-1"], "shadow": {"to": "c/c-1"}}, "next": {"targets": ["b/b-1"]}}
+    async with gateway(parts, routes=routes, default_model="next", retries={"same_target": 0}) as made:
+        reply = await made.chat("copied", "hi", routing={"models": ["next"]})
+        await until(lambda: "c/c-1" in parts.calls)
+    assert "b" == reply.text
 
 
 async def test_a_copy_is_told_to_who_counts() -> None:
