@@ -7,8 +7,11 @@ import sys
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from aigateway.secrets import Redact, Secret
+from aigateway.secrets import Redact, Secret, without_keys
+from aigateway.secrets._secret import KEYLIKE
 
 KEY = "canary-0123456789-of-no-known-shape"
 
@@ -94,3 +97,11 @@ def test_what_looks_like_a_key_needs_not_be_known() -> None:
     assert "*** is wrong" == redact.clean("sk-proj-abcdefghijklmnop0123456789 is wrong")
     assert "a short cut" == redact.clean("a short cut")
     assert "*** and ***" == redact.clean("longer-one-and-more and longer-one")
+
+
+@given(st.from_regex(KEYLIKE), st.text(max_size=20), st.text(max_size=20))
+def test_what_looks_like_a_key_is_found_anywhere(found: str, before: str, after: str) -> None:
+    """The quick look before the thorough one overlooks nothing it would find."""
+    text = before + found + after
+
+    assert KEYLIKE.sub("***", text) == without_keys(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
-from ._secret import KEYLIKE, Secret
+from ._secret import Secret, without_keys
 
 __all__ = ["Redact"]
 
@@ -33,7 +33,7 @@ class Redact(logging.Filter):
             said = f"a record of {record.name} cannot be formatted"
             record.msg, record.args = said, None
         clean = self.clean(said)
-        if clean is not said:
+        if clean != said:
             record.msg, record.args = clean, None
         if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
@@ -42,7 +42,7 @@ class Redact(logging.Filter):
         return True
 
     def clean(self, text: str) -> str:
-        """Give a text without keys; the same object where there was none."""
+        """Give a text without keys."""
         seen = self._changes()
         if seen != self._seen:
             found = {secret.reveal() for secret in self._source()}
@@ -51,4 +51,4 @@ class Redact(logging.Filter):
         for value in self._known:
             if value in text:
                 text = text.replace(value, "***")
-        return KEYLIKE.sub("***", text) if KEYLIKE.search(text) else text
+        return without_keys(text)

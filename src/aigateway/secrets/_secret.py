@@ -97,6 +97,8 @@ CUT = 20
 KEYLIKE = re.compile(
     r"(?i:bearer\s+)\S+|\b(?:sk|gsk|cpk|rk|pk|gw)[-_][A-Za-z0-9_\-*.]{6,}|\beyJ[A-Za-z0-9_\-.]{16,}|\borg[-_][A-Za-z0-9]{6,}"
 )
+# Where the first letters of a key may stand; many times faster to look for, and most texts hold none.
+MARKED = re.compile(r"[kwg][-_](?:(?<=\b[srp]k.)|(?<=\b[gc][sp]k.)|(?<=\bgw.)|(?<=\borg.))[A-Za-z0-9_\-*.]{6}")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
@@ -111,7 +113,9 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def without_keys(text: str) -> str:
-    """Take out what looks like a key."""
+    """Take out what looks like a key; gives the same text where nothing does."""
+    if not (MARKED.search(text) or "eyJ" in text or "bearer" in text.lower()):
+        return text
     return KEYLIKE.sub("***", text)
 
 
