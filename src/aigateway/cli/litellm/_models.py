@@ -105,7 +105,9 @@ class Models:
         info = entry.get("model_info")
         mode = (info.get("mode") if isinstance(info, dict) else None) or "chat"
         if not isinstance(mode, str) or mode not in MODES:
-            self._notes.add(f"{where} ({name}): models of the mode {str(mode)[:64]!r} are not served here; it is left out.")
+            self._notes.add(
+                f"{where} ({name}): models of the mode {str(mode)[:64]!r} are not served here; it is left out."
+            )
             return
         vendor, model = self._vendor(params)
         if not model.strip():
