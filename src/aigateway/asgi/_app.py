@@ -143,13 +143,7 @@ class Served:
     """
 
     def __init__(
-        self,
-        gateway: Gateway,
-        shared: Shared,
-        reload: Reload,
-        *,
-        owned: bool,
-        before: Who | None = None,
+        self, gateway: Gateway, shared: Shared, reload: Reload, *, owned: bool, before: Who | None = None
     ) -> None:
         self.gateway = gateway
         self.shared = shared
