@@ -283,12 +283,7 @@ class Attempts:
 
     def _next(self, target: Target) -> Candidate | None:
         """Find the next target that could be asked at once."""
-        for candidate in self._candidates:
-            if candidate.target == target or candidate.target in self._asked:
-                continue
-            if not self._unfit(candidate) and self.rest(candidate.target) is None:
-                return candidate
-        return None
+        return next((c for c in self._candidates if c.target != target and self._is_untried(c)), None)
 
     # -- nobody answered yet --------------------------------------------------------------------
 
@@ -338,8 +333,8 @@ class Attempts:
             self._asked.add(candidate.target)
 
     def _is_untried(self, candidate: Candidate) -> bool:
-        tried = candidate.target in self._asked
-        return not tried and not self._unfit(candidate) and self.rest(candidate.target) is None
+        target = candidate.target
+        return target not in self._asked and not self._unfit(candidate) and self.rest(target) is None
 
     def _soonest(self) -> tuple[Candidate, Rest] | None:
         """Give the target that is back first, if every one that could help rests."""
