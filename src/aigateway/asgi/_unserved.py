@@ -67,7 +67,7 @@ UNSERVED: Mapping[str, tuple[str, str]] = {
 IN_CHAT = "Chat is POST /v1/chat/completions; the base URL ends in /v1."
 IN_MESSAGES = "Messages are POST /v1/messages; the base URL of Anthropic's clients is the address without /v1."
 # What a path ends in behind a base URL that names an endpoint already: nothing that is not served ends so.
-ENDPOINTS = ("/chat/completions", "/responses")
+ENDPOINTS = ("/chat/completions", "/embeddings", "/images/generations", "/responses")
 ANTHROPICS = ("messages", "complete", "organizations")
 
 
