@@ -57,9 +57,10 @@ def nothing_there(request: Incoming, path: str) -> RequestError:
         what, instead = UNSERVED[name]
         message = f"this gateway does not serve {request.path[:128]!r} ({what}) yet. {instead}"
         return RequestError(message, status=404, code="not_served")
+    ends = "has no path, for Groq's client" if "/v1/openai/v1" in path else "ends in /v1"
     return RequestError(
         f"there is nothing at {request.scope['method'][:16]} {request.path[:128]!r}. "
-        "Chat is POST /v1/chat/completions; the base URL ends in /v1.",
+        f"Chat is POST /v1/chat/completions; the base URL {ends}.",
         status=404,
         code="unknown_url",
     )
