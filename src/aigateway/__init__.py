@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import Settings
-    from .errors import (
-        ConfigurationError,
-        GatewayError,
-        NoAnswer,
-        ProviderError,
-        RequestError,
-        StreamInterrupted,
-    )
+    from .errors import ConfigurationError, GatewayError, NoAnswer, ProviderError, RequestError, StreamInterrupted
     from .gateway import Gateway
     from .types import Caller, Chunk, Decision, Reply, Usage
 

@@ -332,9 +332,8 @@ class Gateway(Asking):
             return None
         call, io = broken.call, self._opened()
         rest = replace(call, partial=text, trace=Trace())
-        rest.request = replace(
-            call.request, operation="chat", native=None, headers={}
-        )  # what has been told so far came as chat
+        # What has been told so far came as chat.
+        rest.request = replace(call.request, operation="chat", native=None, headers={})
         try:
             able = [found for found in self.plan.dry(rest) if self._can_continue(found.target, call, text)]
             able.sort(key=lambda candidate: candidate.target == broken.target)  # another one first

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -41,7 +44,10 @@ def test_what_is_below_them(http: httpx2.Client, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "ends"),
-    [("/v1/openai/v1/chat/completions", "has no path, for Groq's client"), ("/v1/chat/completion", "ends in /v1")],
+    [
+        ("/v1/openai/v1/chat/completions", "of Groq's clients is the address without /v1"),
+        ("/v1/chat/completion", "ends in /v1"),
+    ],
 )
 def test_where_a_base_url_ends(http: httpx2.Client, path: str, ends: str) -> None:
     """A path with a beginning too many comes of a base URL; the error says where the one of that client ends."""
@@ -54,6 +60,44 @@ def test_no_route_is_called_unserved() -> None:
 
     assert set() == served & set(UNSERVED)
     assert {"chat/completions", "responses"} == {name.strip("/") for name in UNSERVED if name.endswith("/")}
+
+
+# What the clients' sources ask of a server: the first parts of a path that are not filled in.
+ASKED = re.compile(r"""(?:path_template|self\._(?:get|post|put|patch|delete|get_api_list))\(\s*f?"(/[^"{?]*)""")
+
+
+@pytest.mark.parametrize("client", ["openai", "anthropic", "groq"])
+def test_all_that_clients_know(http: httpx2.Client, client: str) -> None:
+    """No endpoint of theirs is unknown here: it is served, or said to be not served."""
+    folder = Path(next(iter(import_module(client).__path__)), "resources")
+    sources = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
+    found = {path.rstrip("/") for text in sources for path in ASKED.findall(text)}
+    replies = {path: http.request("DELETE", path) for path in found}  # a method nothing is served by
+
+    assert len(found) > 5
+    assert {404, 405} >= {reply.status_code for reply in replies.values()}
+    assert [] == sorted(
+        path for path, reply in replies.items() if '"unknown_url"' in reply.text or "nothing" in reply.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "said"),
+    [
+        ("/v1/nothing", {}, "the base URL ends in /v1"),
+        ("/v1/v1/messages", {"anthropic-version": "2023-06-01"}, "the address without /v1"),
+        ("/v1/responses/", {}, "there is nothing at"),
+        ("/v1/responses/input_tokens", {}, "count_tokens"),
+        ("/v1/responses/compact", {}, "compaction"),
+        ("/v1/filesystem", {}, "there is nothing at"),
+    ],
+)
+def test_the_way_on(http: httpx2.Client, path: str, headers: dict[str, str], said: str) -> None:
+    """What is said fits the path and the client: no slash at the end is an endpoint, and base URLs differ."""
+    reply = http.post(path, json={}, headers=headers)
+
+    assert 404 == reply.status_code
+    assert said in reply.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +123,12 @@ def upgraded(http: httpx2.Client, path: str, more: str = "") -> tuple[int, dict[
 
 @pytest.mark.parametrize(
     ("path", "status", "code"),
-    [("/v1/responses", 426, "websocket"), ("/v1/realtime", 404, "not_served"), ("/v1/nothing", 404, "unknown_url")],
+    [
+        ("/v1/responses", 426, "websocket"),
+        ("/v1/models/echo/echo", 426, "websocket"),
+        ("/v1/realtime", 404, "not_served"),
+        ("/v1/nothing", 404, "unknown_url"),
+    ],
 )
 def test_websockets(http: httpx2.Client, path: str, status: int, code: str) -> None:
     """A websocket is answered as any request is: with a status clients go on from, an error and a request id."""

@@ -227,7 +227,7 @@ def test_a_decision_adds_up_what_was_billed() -> None:
     assert Cost(700, "priced") == Decision("", "", (), steps=(free, done)).cost
     assert Cost(1400, "priced") == Decision("", "", (), steps=(done, done)).cost
     assert Cost(700, "unknown") == Decision("", "", (), steps=(lost, done)).cost
-    assert Cost(None, "unknown") == Decision("", "", (), steps=(free,)).cost
+    assert Cost(0, "priced") == Decision("", "", (), steps=(free,)).cost
 
 
 def test_the_row_for_these_hours_goes_first() -> None:

@@ -12,7 +12,7 @@ import pytest
 from aigateway import Gateway
 from aigateway.testing.sandbox import Sandbox
 
-from .conftest import Configure, Serving, Switch
+from .conftest import SMALL, Configure, Serving, Switch
 
 NATIVE = {"deepseek": "deepseek/deepseek-flash", "minimax": "minimax/MiniMax-M3"}
 TRANSLATED = {"openai": "openai/gpt-5.4-mini", "groq": "groq/openai/gpt-oss-120b"}
@@ -131,6 +131,21 @@ def test_a_cost_nobody_knows(configure: Configure, serving: Serving) -> None:
 
     assert 200 == reply.status_code
     assert "x-aigateway-cost" not in reply.headers
+
+
+@pytest.mark.parametrize(("fault", "is_known"), [("rate_limit", True), ("hang", False)])
+def test_calls_that_may_have_cost_something(
+    configure: Configure, serving: Serving, switch: Switch, fault: str, is_known: bool
+) -> None:
+    """A failure that is never billed adds nothing; after a call that may have been, nothing is said."""
+    settings = configure(timeouts=SMALL, routes={"smart": {"targets": list(ALL.values())}})
+    with serving(Gateway(settings, seed=1)) as url, httpx2.Client(base_url=url, timeout=20) as client:
+        alone = chat(client, ALL["minimax"])
+        switch("deepseek", fault)
+        after = chat(client, "smart")
+
+    assert "sandbox/minimax" == after.headers["x-aigateway-provider"]
+    assert after.headers.get("x-aigateway-cost") == (alone.headers["x-aigateway-cost"] if is_known else None)
 
 
 # -- fewer answers than were asked for --------------------------------------------------------

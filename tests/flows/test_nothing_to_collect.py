@@ -25,7 +25,7 @@ PIECE = b"data: " + json.dumps({"id": "a", "choices": [SAID]}).encode() + b"\n\n
 END = b'data: {"id": "a", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
 MESSAGE = {"role": "assistant", "content": "Yes"}
 WHOLE = json.dumps({"id": "a", "choices": [{"index": 0, "message": MESSAGE, "finish_reason": "stop"}]}).encode()
-KEYS = [{"secret": "a-key-of-nobody", "allow_literal": True}]
+KEYS = [{"secret": f"a-key-of-nobody-{number}", "allow_literal": True} for number in range(2)]
 CONFIG: dict[str, Any] = {
     "default_model": "smart",
     "providers": {
@@ -34,6 +34,8 @@ CONFIG: dict[str, Any] = {
     },
     "guards": [{"use": "rate_limit"}, {"use": "concurrency"}, {"use": "log"}, {"use": "metrics"}],
 }
+HELD = ("aiohttp", "httpx2", "httpcore2", "multidict")
+Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Answer = tuple[int, str, list[bytes | None]]  # None is a silence without end
 FINE: dict[bool, Answer] = {
     False: (200, "application/json", [WHOLE]),
@@ -126,8 +128,8 @@ class Client:
 
 
 @contextmanager
-def collecting() -> Iterator[list[str]]:
-    """Give the names of what only the collector would find, at the end."""
+def collecting(*packages: str) -> Iterator[list[str]]:
+    """Give the names of what only the collector would find of ours and of `packages`, at the end."""
     found: list[str] = []
     gc.collect()
     gc.disable()
@@ -136,12 +138,33 @@ def collecting() -> Iterator[list[str]]:
         yield found
         gc.collect()
         kinds = (type(thing) for thing in gc.garbage)
-        found += (f"{kind.__module__}.{kind.__name__}" for kind in kinds if kind.__module__.startswith("aigateway"))
+        found += (
+            f"{kind.__module__}.{kind.__name__}"
+            for kind in kinds
+            if kind.__module__.startswith(("aigateway", *packages))
+        )
         found += (thing.f_code.co_name for thing in gc.garbage if type(thing).__name__ == "frame")
     finally:
         gc.set_debug(0)
         gc.garbage.clear()
         gc.enable()
+
+
+async def broken_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Begin to answer, and close; what comes after the beginning was promised."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 5000\r\n\r\n" + PIECE)
+    await writer.drain()
+    await asyncio.sleep(0.05)
+    writer.close()
+
+
+async def no_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer with what is none."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HELLO\r\n\r\n")
+    await writer.drain()
+    writer.close()
 
 
 def leaves_nothing(targets: list[str], fault: Answer | None, ask: Callable[[Client, Wire], Awaitable[None]]) -> None:
@@ -195,3 +218,28 @@ def test_a_client_that_leaves() -> None:
         assert client.data
 
     leaves_nothing(["bad/m"], (200, "text/event-stream", [PIECE, None]), ask)
+
+
+@pytest.mark.parametrize("door", ["aiohttp", "httpx2"])
+@pytest.mark.parametrize("behave", [broken_off, no_http, None], ids=["broken off", "no HTTP", "nobody listens"])
+def test_a_connection(behave: Behaviour | None, door: str) -> None:
+    """What the client libraries raise holds connections, and lets go of them as well."""
+
+    async def played() -> None:
+        server = await asyncio.start_server(behave or no_http, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        if behave is None:
+            server.close()
+            await server.wait_closed()
+        bad = {"type": "openai-compatible", "base_url": url, "keys": KEYS}
+        config = {**CONFIG, "transport": {"kind": door}, "providers": {"bad": bad}, "default_model": "bad/m"}
+        async with server, Gateway.from_config(config) as gateway:
+            client = Client(gateway)
+            await client.ask(stream=True)
+            with collecting(*HELD) as found:
+                await client.ask(stream=True)
+                await asyncio.sleep(0.1)
+            assert client.status == 200 if behave is broken_off else client.status == 503
+            assert [] == found
+
+    asyncio.run(played())

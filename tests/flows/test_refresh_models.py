@@ -95,7 +95,7 @@ async def test_a_list_does_not_take_names_from_whom_they_belong_to(vendor: Vendo
     async with Gateway(parse(tables(vendor))) as gateway:
         await gateway.refresh_models("vllm")
 
-        assert ("echo", "vllm") == (gateway.parts.names._owner("echo"), gateway.parts.names._owner("org/echo"))
+        assert ("echo", "vllm") == (gateway.parts.names.owner("echo"), gateway.parts.names.owner("org/echo"))
 
 
 @pytest.mark.parametrize(

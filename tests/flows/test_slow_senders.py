@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
+from typing import Any
 
 import pytest
 
@@ -172,6 +174,91 @@ def test_garbage_after_a_request_does_not_enter_its_answer(server: Connect) -> N
     read = answer(client)[2]
 
     assert b"invalid_http" not in read.partition(b"data: ")[2].partition(b"[DONE]")[0]
+
+
+UPGRADE = b"host: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+OPENING = UPGRADE + b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /v1/responses HTTP/1.1\r\n" + OPENING + b"\r\n",
+        b"GET /v1/responses HTTP/1.1\r\n" + UPGRADE + b"\r\n",
+        b"GET /v1/responses HTTP/1.1\r\n" + OPENING + b"content-length: 2\r\n\r\n{}",
+        b"GET /v1/responses HTTP/1.1\r\n" + OPENING + b"x-long: " + b"y" * 9000 + b"\r\n\r\n",
+        b"GET /v1/responses HTTP/1.1\r\n" + OPENING + b"x-many: y\r\n" * 200 + b"\r\n",
+    ],
+    ids=["proper", "without a key", "with a body", "with a long field", "with many fields"],
+)
+def test_what_opens_a_websocket_is_answered(server: Connect, head: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """However it is opened, a websocket gets 426 as any request is answered, and the connection serves the next one."""
+    with server() as client, client.makefile("rb") as replies:
+        client.sendall(head)
+        first = reply(replies)
+        client.sendall(HEAD + b"content-length: %d\r\n\r\n" % len(CHAT) + CHAT)
+        second = reply(replies)
+
+    assert (426, "websocket") == (first[0], first[1]["error"]["code"])
+    assert (200, "hi") == (second[0], second[1]["choices"][0]["message"]["content"])
+    assert [] == [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
+
+
+OFFERS = {
+    "h2c": b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n",
+    "websocket": OPENING.partition(b"\r\n")[2],
+}
+
+
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
+@pytest.mark.parametrize("pieces", [1, 9], ids=["at once", "in pieces"])
+def test_an_offer_of_another_protocol(
+    server: Connect, offer: bytes, pieces: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that would go on in HTTP/2 (Java's own does) is answered in this one, body and all."""
+    plain = b"content-length: %d\r\n\r\n" % len(CHAT) + CHAT
+    chunked = b"transfer-encoding: chunked\r\n\r\n%x\r\n" % len(CHAT) + CHAT + b"\r\n0\r\n\r\n"
+    sent = b"".join(HEAD + head for head in (offer + plain, offer + chunked, plain)) + b"GET /ping HTTP/1.1\r\n\r\n"
+    with server() as client, client.makefile("rb") as replies:
+        size = -(-len(sent) // pieces)
+        for at in range(0, len(sent), size):
+            client.sendall(sent[at : at + size])
+            time.sleep(0.01 if pieces > 1 else 0)
+        found = [reply(replies) for _ in range(4)]
+
+    assert [200] * 4 == [status for status, _ in found]
+    assert ["hi"] * 3 == [body["choices"][0]["message"]["content"] for _, body in found[:3]]
+    assert [] == [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
+
+
+def test_a_flood_of_offers(server: Connect) -> None:
+    """Thousands of offers in one go are as many requests."""
+    one = b"GET /ping HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"
+    with server() as client, client.makefile("rb") as replies:
+        client.sendall(one * 2000)
+        found = [reply(replies)[0] for _ in range(2000)]
+
+    assert {200} == set(found)
+
+
+@pytest.mark.parametrize(
+    "head", [b"CONNECT localhost:1 HTTP/1.1\r\n" + UPGRADE + b"\r\n", HEAD + UPGRADE + b"\r\n\x00"]
+)
+def test_offers_that_are_no_requests(server: Connect, head: bytes) -> None:
+    """What is nonsense beside is refused, and the connection closed."""
+    client = server()
+    client.sendall(head + b"\r\n\r\nnonsense\r\n\r\n")
+
+    assert answer(client)[0] in {400, 404, 405}
+
+
+def reply(replies: BufferedReader) -> tuple[int, Any]:
+    """Read one answer of a connection that stays open."""
+    status = int(replies.readline().split()[1])
+    length = 0
+    while (line := replies.readline().strip().lower()) != b"":
+        length = int(line.partition(b":")[2]) if line.startswith(b"content-length") else length
+    return status, json.loads(replies.read(length))
 
 
 def test_the_limits_are_what_is_said() -> None:

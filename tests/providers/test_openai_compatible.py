@@ -160,6 +160,19 @@ def test_calls_without_numbers_are_numbered() -> None:
     ]
 
 
+def test_an_id_that_is_said_again_begins_no_call() -> None:
+    """Pieces that repeat the id of their call belong to it; an id after pieces without one begins another."""
+    piece = {"tool_calls": [{"id": "a", "function": {"arguments": "{"}}]}
+    other = {"tool_calls": [{"id": "b", "function": {"arguments": "{"}}]}
+    nameless = {"tool_calls": [{"function": {"name": "f"}}]}
+    numbers = [
+        [call["index"] for body in heard(*deltas)[:-1] for call in body["choices"][0]["delta"]["tool_calls"]]
+        for deltas in ((piece, piece, other, nameless, other), (nameless, nameless, piece))
+    ]
+
+    assert [[0, 0, 1, 1, 1], [0, 0, 1]] == numbers
+
+
 def test_numbers_of_the_vendor_stay() -> None:
     """A call that has a number keeps it, and its bytes are passed on as they came."""
     told = heard({"tool_calls": [{"index": 3, "id": "a", "function": {"name": "f"}}]})

@@ -7,6 +7,7 @@ import socket
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from struct import pack
 
 import anyio
@@ -242,18 +243,21 @@ async def test_an_endless_head_is_refused(pair: tuple[str, str]) -> None:
 @pytest.mark.anyio
 async def test_cancelling_closes_the_connection(pair: tuple[str, str]) -> None:
     """The vendor sees us leave at once, before the head as in the body."""
-    closed = anyio.Event()
+    asked, closed = anyio.Event(), anyio.Event()
 
     async def handler(stream: SocketStream, request: bytes) -> None:
+        asked.set()
         try:
             await stream.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError):
             closed.set()
 
     async with server(handler) as url, door(pair) as transport:
-        with anyio.move_on_after(0.1):
-            await transport.send(post(url), connect=5)
-        with anyio.fail_after(1):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(transport.send, post(url), connect=20))
+            await asked.wait()
+            tasks.cancel_scope.cancel()
+        with anyio.fail_after(20):
             await closed.wait()
 
 

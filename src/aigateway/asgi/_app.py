@@ -39,7 +39,7 @@ from ._reload import App, Load
 from ._responses import CreateResponse
 from ._running import Running, ShuttingDown
 from ._simple import ChatForm, ChatJSON, ChatStreamed, Complete, CompleteStreamed
-from ._unserved import WEBSOCKET, nothing_there, over_http
+from ._unserved import is_websocket, nothing_there, over_http
 from ._who import Inside, Reload, Seen, Who
 
 __all__ = ["ROUTES", "App", "Load", "create_app"]
@@ -143,13 +143,7 @@ class Served:
     """
 
     def __init__(
-        self,
-        gateway: Gateway,
-        shared: Shared,
-        reload: Reload,
-        *,
-        owned: bool,
-        before: Who | None = None,
+        self, gateway: Gateway, shared: Shared, reload: Reload, *, owned: bool, before: Who | None = None
     ) -> None:
         self.gateway = gateway
         self.shared = shared
@@ -234,9 +228,6 @@ class Served:
         request.scope["aigateway.request"] = request
         try:
             app = self._plain.get(_local_path(request.scope), self._router)
-            if WEBSOCKET in request.scope and isinstance(app, Admitted):
-                app.speak(request)
-                raise over_http(request)
             await app(request.scope, request.receive, request.send)
         except ClientGone:
             raise
@@ -275,6 +266,8 @@ class Admitted:
         """Admit, then answer."""
         request: Incoming = scope["aigateway.request"]
         self.speak(request)
+        if is_websocket(request):
+            raise over_http(request, self._methods)
         if self._access == "docs":
             await self._admit_operator(request)
         elif self._access == "caller" or self._access in SCOPED:

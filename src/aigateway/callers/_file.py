@@ -65,13 +65,11 @@ class FileStore:
 
     async def find(self, digest: str) -> Grant | None:
         """Give what the key of a digest allows."""
-        grant = self._grants.get(digest)
-        if grant is None or self._now() - self._looked >= LOOKS:
+        if digest not in self._grants or self._now() - self._looked >= LOOKS:
             if self._document.changed or not self._is_read:
                 self._read()
             self._looked = self._now()
-            grant = self._grants.get(digest)
-        return grant
+        return self._grants.get(digest)
 
     def grants(self) -> list[Grant]:
         """List what every key allows, the newest first."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Iterable
 from secrets import token_hex
@@ -62,6 +63,8 @@ class Bounded(HttpToolsProtocol):
         self.since = 0.0
         self.came = 0
         self._too_large = False
+        self._data = self._again = b""
+        self._offers = False  # the request under way offers to go on in another protocol
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to wait for the first head."""
@@ -73,7 +76,10 @@ class Bounded(HttpToolsProtocol):
         if self.waiting == "nothing":
             self._wait_for("head")
         self.came += len(data)
-        super().data_received(data)
+        while data:
+            self._data, self._again = data, b""
+            super().data_received(data)
+            data = self._again
         if self.waiting == "head" and self.came > self.patience.head and not self.transport.is_closing():
             self.refuse(431)
 
@@ -95,14 +101,17 @@ class Bounded(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to wait for the body."""
-        self._wait_for("body")
-        super().on_headers_complete()
+        """Begin to wait for the body, or to read once more what offers another protocol."""
+        self._offers = self._is_offer()
+        if not self._offers:
+            self._wait_for("body")
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Wait for nothing: now the answer is ours to give."""
-        self.waiting = "nothing"
-        super().on_message_complete()
+        if not self._offers:
+            self.waiting = "nothing"
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Say what was wrong with what could not be read."""
@@ -152,6 +161,25 @@ class Bounded(HttpToolsProtocol):
             line = {"time": round(time.time(), 3), "request_id": name, "status": status, "ended": code, "ms": ms}
             access_log.info("%s", json_line(line))
         return name
+
+    def _is_offer(self) -> bool:
+        """Tell whether a request offers another protocol (Java's own client does: h2c) and is served over HTTP/1.1.
+
+        An opening of a websocket has no body, and its header is the application's to see.
+        """
+        if not self.parser.should_upgrade() or self.parser.get_method() == b"CONNECT":
+            return False
+        return not (self.parser.get_method() == b"GET" and self._get_upgrade() == b"websocket")
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read a request again without its offer: with it, the parser takes its body for another protocol's."""
+        stopped = sys.exception()
+        if self._offers and stopped is not None:
+            method, version = self.parser.get_method(), self.parser.get_http_version().encode("ascii")
+            fields = [name + b": " + value + b"\r\n" for name, value in self.headers if name != b"upgrade"]
+            head = b"".join([method, b" ", self.url, b" HTTP/", version, b"\r\n", *fields, b"\r\n"])
+            self._again = head + self._data[stopped.args[0] :]
+            self._offers = False
 
     def _wait_for(self, what: Waiting) -> None:
         self.waiting = what

@@ -27,11 +27,7 @@ Refresh = Annotated[bool, typer.Option("--refresh", help="Ask the vendors for th
 
 
 def models(
-    config: Config = None,
-    provider: Only = "",
-    ability: Able = None,
-    refresh: Refresh = False,
-    as_json: AsJSON = False,
+    config: Config = None, provider: Only = "", ability: Able = None, refresh: Refresh = False, as_json: AsJSON = False
 ) -> None:
     """List routes and models."""
     settings = load(config)

@@ -56,6 +56,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 http=Bounded if settings.server.log_requests else Quiet,
+                ws="none",  # uvicorn would hold an opening it cannot read without end; ours answers it as any request
                 access_log=False,  # ours says who and how long
                 log_config=None,
                 proxy_headers=False,

@@ -15,19 +15,7 @@ from ..errors import RequestError
 from ..parts import Parts
 from ..routing import Attempts, Branch, Needs, Orders, Passed, Resolved, Screen, one_space
 from ..state import Health, Memory, Rest
-from ..types import (
-    Call,
-    Candidate,
-    Clock,
-    Cost,
-    Decision,
-    Drop,
-    Ended,
-    ModelInfo,
-    Price,
-    Target,
-    Usage,
-)
+from ..types import Call, Candidate, Clock, Cost, Decision, Drop, Ended, ModelInfo, Price, Target, Usage
 from ._sight import ANY, Sight
 
 __all__ = ["Plan"]

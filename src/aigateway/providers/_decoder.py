@@ -35,7 +35,7 @@ class ChatDecoder:
         self.usage: Usage | None = None
         self._usage_body: dict[str, Any] | None = None
         self._choices: dict[int, bool] = {}  # index -> has it a finish reason?
-        self._calls: dict[int, int] = {}  # index -> the last of its tool calls that came without a number
+        self._calls: dict[int, tuple[int, str]] = {}  # index -> the last of its calls that came without a number
         self._over = self._said = False
         self._last: dict[str, Any] = {}
         self._id: Any = None
@@ -127,10 +127,13 @@ class ChatDecoder:
         return changed
 
     def _number_calls(self, index: int, delta: Mapping[str, Any]) -> bool:
-        """Give calls the number some vendors leave out: clients add pieces up by it. An id begins another call."""
+        """Give calls the number some vendors leave out: clients add pieces up by it. Another id begins another call."""
         bare = [call for call in delta.get("tool_calls") or () if call.get("index") is None]
         for call in bare:
-            call["index"] = self._calls[index] = max(0, self._calls.get(index, -1) + bool(call.get("id")))
+            number, last = self._calls.get(index, (-1, ""))
+            named = call.get("id") or last
+            call["index"] = max(0, number + (named != last))
+            self._calls[index] = call["index"], named
         return bool(bare)
 
     def _take_usage(self, body: dict[str, Any]) -> None:

@@ -16,14 +16,7 @@ __all__ = ["Health"]
 
 # What tells that a target is ill. Limits, keys and money rest by themselves; the rest is the caller's doing.
 FAULTS = frozenset(
-    {
-        Kind.CONNECT,
-        Kind.TIMEOUT,
-        Kind.OVERLOADED,
-        Kind.SERVER_ERROR,
-        Kind.PROTOCOL_ERROR,
-        Kind.STREAM_INTERRUPTED,
-    }
+    {Kind.CONNECT, Kind.TIMEOUT, Kind.OVERLOADED, Kind.SERVER_ERROR, Kind.PROTOCOL_ERROR, Kind.STREAM_INTERRUPTED}
 )
 # Seconds between two calls to a target that rests while there is no other; limits are waited for.
 KNOCKS = {"open": 1.0, "suspended": 10.0, "disabled": 10.0, "marked": 10.0}

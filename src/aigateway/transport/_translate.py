@@ -40,4 +40,12 @@ class AsWireErrors:
             if isinstance(error, classes):
                 if found is Kind.PROTOCOL_ERROR and str(error).startswith(self._broken):
                     found = Kind.STREAM_INTERRUPTED
+                _forget_frames(error)
                 raise WireError(found, f"{WORDS[found]} ({type(error).__name__})") from None
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames a library's error came through: its connection holds it, and they hold the connection."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

@@ -103,9 +103,11 @@ class Models:
 
     def _take(self, name: str, params: Mapping[str, Any], entry: Mapping[str, Any], where: str) -> None:
         info = entry.get("model_info")
-        mode = info.get("mode", "chat") if isinstance(info, dict) else "chat"
-        if mode not in MODES:
-            self._notes.add(f"{where} ({name}): models of the mode {mode!r} are not served here; it is left out.")
+        mode = (info.get("mode") if isinstance(info, dict) else None) or "chat"
+        if not isinstance(mode, str) or mode not in MODES:
+            self._notes.add(
+                f"{where} ({name}): models of the mode {str(mode)[:64]!r} are not served here; it is left out."
+            )
             return
         vendor, model = self._vendor(params)
         if not model.strip():

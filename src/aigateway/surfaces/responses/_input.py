@@ -38,8 +38,7 @@ class History:
             raise RequestError(f"'{path}.type' must name a kind of item, such as 'message'", param=f"{path}.type")
         if kind == "item_reference":
             raise RequestError(
-                f"'{path}' refers to an item that was kept; the gateway keeps none. Send the item itself.",
-                param=path,
+                f"'{path}' refers to an item that was kept; the gateway keeps none. Send the item itself.", param=path
             )
         if kind in self._kinds:
             self._kinds[kind](self, item, path)

@@ -12,18 +12,7 @@ from ._made import Embeddings, Images
 from ._responses import Responses
 from ._server import Request
 from ._speech import Chat, Speech, pieces, speak
-from ._vendors import (
-    CREATED,
-    DONE,
-    Event,
-    RefusalError,
-    Response,
-    StandIn,
-    Stream,
-    duration,
-    event,
-    masked,
-)
+from ._vendors import CREATED, DONE, Event, RefusalError, Response, StandIn, Stream, duration, event, masked
 
 __all__ = ["PARAMETERS", "OpenAI"]
 

@@ -22,18 +22,7 @@ from ._speech import Chat
 if TYPE_CHECKING:
     from ._operations import Operation
 
-__all__ = [
-    "CREATED",
-    "DONE",
-    "Event",
-    "RefusalError",
-    "Response",
-    "StandIn",
-    "Stream",
-    "duration",
-    "event",
-    "masked",
-]
+__all__ = ["CREATED", "DONE", "Event", "RefusalError", "Response", "StandIn", "Stream", "duration", "event", "masked"]
 
 CREATED = 1_795_132_800  # every answer is of the same moment, so that runs can be compared
 

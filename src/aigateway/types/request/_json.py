@@ -64,8 +64,7 @@ def refuse_forbidden(body: Mapping[str, Any]) -> None:
     if not FORBIDDEN.isdisjoint(body):
         name = min(FORBIDDEN.intersection(body))
         raise RequestError(
-            f"{name!r} would change where a request goes; only the operator's configuration may. Remove it.",
-            param=name,
+            f"{name!r} would change where a request goes; only the operator's configuration may. Remove it.", param=name
         )
     for name in HABITS.keys() & body.keys():
         if body[name] is not None:
