@@ -140,10 +140,11 @@ class Shadows:
         status, code = (error.status, error.code or "") if error is not None else (0, "")
         trace.ended = Ended(outcome.state, outcome.seconds, outcome.first_content, status, code)
         self._keep(trace)
-        for guard in self._plan.parts.guards:
-            copied = getattr(guard, "copied", None)
-            if copied is not None:
+        for copied in filter(None, (getattr(guard, "copied", None) for guard in self._plan.parts.guards)):
+            try:
                 copied(trace.steps)
+            except Exception:  # it would end trio
+                logging.getLogger("aigateway.guards").exception("a guard failed when told of a copy")
         if LOG.isEnabledFor(logging.INFO):
             LOG.info("%s", json_line({**line_of(copy.call, outcome), "shadow_of": copy.of}))
 

@@ -251,3 +251,31 @@ async def test_a_cancelled_request_whose_client_does_not_read(
             await wait_for(lambda: not in_flight(gateway))
 
     assert b"shutting_down" not in exchange.text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+async def test_whose_client_left(
+    configure: Callable[..., Settings], switch: Switch, standins: Sandbox, stream: bool
+) -> None:
+    """A call that goes on for a client that may come back counts as under way, and ends with the server."""
+    switch("deepseek", "stall:3" if stream else "hang")
+    full = {"use": "concurrency", "calls": 1, "streams": 1}
+    gateway = Gateway(configure(timeouts=PATIENT, guards=[full, {"use": "idempotency"}]))
+    app = create_app(gateway)
+    running, other = Exchange(asked(stream=stream)), Exchange(asked(stream=stream))
+    running.scope["headers"] = [*running.scope["headers"], (b"idempotency-key", b"k")]
+    async with gateway, anyio.create_task_group() as tasks:
+        tasks.start_soon(app, running.scope, running.receive, running.send)
+        await wait_for(lambda: running.text if stream else standins.vendors["deepseek"].requests)
+        running.leave.set()
+        await anyio.sleep(0.2)  # time to see that it left; what goes on then goes on for longer, too
+        await app(other.scope, other.receive, other.send)
+        assert 1 == in_flight(gateway)
+        await app.drain(0.1)
+        await wait_for(lambda: standins.vendors["deepseek"].requests[-1].ended)
+
+    assert 503 == other.sent[0]["status"]
+    assert b"overloaded" in other.text
+    assert b"shutting_down" not in running.text  # nobody is there to read it
+    assert ("left", 0) == (standins.vendors["deepseek"].requests[-1].ended, in_flight(gateway))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import pytest
 
 from aigateway import NoAnswer, StreamInterrupted
@@ -59,6 +60,36 @@ async def test_calls_count_from_the_first_one() -> None:
     assert ["a/a-1", "b/b-1"] == parts.calls
 
 
+async def test_more_calls_than_the_named_model_had() -> None:
+    """Where the general terms allow no other call, the route's may."""
+    parts = Parts(a=fails(Kind.SERVER_ERROR), b=lambda _: "here", c=lambda _: "")
+    tables = fallback(retries={"attempts": 9})
+    async with gateway(parts, retries={"same_target": 0, "attempts": 1}, **tables) as made:
+        reply = await made.chat("a-1", "hi")
+
+    assert "here" == reply.text
+    assert ["a/a-1", "b/b-1"] == parts.calls
+
+
+async def test_nobody_is_asked_beside_on_other_terms() -> None:
+    """A route that hedges does so among its own targets; those of the next one are asked when it has failed."""
+
+    async def late() -> str:
+        await anyio.sleep(0.3)
+        return "late"
+
+    for own in (["a/a-1"], ["a/a-1", "c/c-1"]):
+        parts = Parts(a=lambda _: late(), b=lambda _: "b", c=lambda _: "c")
+        routes = {"one": {"targets": own, "hedge": {}}, "two": {"targets": ["b/b-1"]}}
+        async with gateway(parts, routes=routes, default_model="one") as made:
+            made.health.hedge_after = lambda target, hedge, *, stream: 0.01  # type: ignore[method-assign]
+            made.health.hedged = lambda: True  # type: ignore[method-assign]
+            reply = await made.chat("one", "hi", routing={"models": ["two"]})
+
+        assert ("c" if len(own) > 1 else "late") == reply.text
+        assert own == parts.calls
+
+
 async def test_only_the_routes_own_answers_are_held_back() -> None:
     """A named model's broken stream is told as one; behind it, the route that buffers answers whole."""
     parts = Parts(a=after("half"), b=after("half"), c=lambda _: stream_of("all of it"))
@@ -103,6 +134,28 @@ async def test_a_routes_own_time_begins_when_it_is_asked() -> None:
                 assert 19 < deadlines["b"] <= 20
 
     assert 4 < deadlines["b"] <= 5
+
+
+async def test_a_route_that_rests_takes_no_time_from_the_next() -> None:
+    """Its `total` begins with its first call, and none is made there."""
+    left: list[float] = []
+
+    def here(_: ChatRequest) -> str:
+        left.append(call.deadline - made.clock.now())
+        return "here"
+
+    parts = Parts(a=fails(Kind.SERVER_ERROR), b=fails(Kind.RATE_LIMIT, retry_after=600.0), c=here)
+    brief = {"targets": ["b/b-1"], "timeouts": {"total": 2}}
+    routes = {"one": {"targets": ["a/a-1"]}, "brief": brief, "three": {"targets": ["c/c-1"]}}
+    async with gateway(parts, routes=routes, default_model="one", retries={"same_target": 0}) as made:
+        with pytest.raises(NoAnswer):
+            await made.chat("brief", "hi")
+        asked = {"model": "one", "messages": [{"role": "user", "content": "hi"}], "models": ["brief", "three"]}
+        call = made.call(ChatRequest.parse(asked))
+        await (await made.open(call)).aclose()
+
+    assert ["b/b-1", "a/a-1", "c/c-1"] == parts.calls
+    assert 500 < left[0] <= 600
 
 
 async def test_a_route_that_is_named_second_has_its_own_terms() -> None:

@@ -25,7 +25,7 @@ PIECE = b"data: " + json.dumps({"id": "a", "choices": [SAID]}).encode() + b"\n\n
 END = b'data: {"id": "a", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
 MESSAGE = {"role": "assistant", "content": "Yes"}
 WHOLE = json.dumps({"id": "a", "choices": [{"index": 0, "message": MESSAGE, "finish_reason": "stop"}]}).encode()
-KEYS = [{"secret": "a-key-of-nobody", "allow_literal": True}]
+KEYS = [{"secret": f"a-key-of-nobody-{number}", "allow_literal": True} for number in range(2)]
 CONFIG: dict[str, Any] = {
     "default_model": "smart",
     "providers": {

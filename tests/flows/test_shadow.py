@@ -14,7 +14,7 @@ from aigateway import Gateway
 from aigateway.errors import Kind, ProviderError
 from aigateway.types import Caller, ChatRequest, Reply, Step
 
-from ..exchange.parts import Parts, Watch, gateway, reply_of, stream_of
+from ..exchange.parts import Parts, Watch, fails, gateway, reply_of, stream_of
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +53,49 @@ async def test_a_copy_goes_to_another_target(caplog: pytest.LogCaptureFixture) -
     assert ("b/b-1", "complete", "shadow") == (line["target"], line["outcome"], line["caller"])
     assert f"{line['shadow_of']}-shadow" == line["request_id"]
     assert {"usd": None, "source": "unknown"} == line["cost"]
+
+
+async def test_who_fails_to_count_a_copy_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged; the copy's own line is written, the next guard is told, and the event loop goes on."""
+    caplog.set_level(logging.INFO)
+    told: list[Step] = []
+
+    class Fails(Watch):
+        def copied(self, steps: Sequence[Step]) -> None:
+            raise RuntimeError("a bug")
+
+    class Counts(Watch):
+        def copied(self, steps: Sequence[Step]) -> None:
+            told.extend(steps)
+
+    guards: dict[str, Watch] = {"fails": Fails([]), "counts": Counts([])}
+    async with shadowed(Parts(guards, a=lambda _: reply_of("a"), b=lambda _: reply_of("b"))) as made:
+        await made.chat("smart", "hi")
+        await until(lambda: lines(caplog))
+        reply = await made.chat("smart", "hi")
+
+    assert "a" == reply.text
+    assert ["b/b-1"] == [step.target for step in told[:1]]
+    assert "a guard failed when told of a copy" in caplog.text
+
+
+async def test_copies_are_of_the_route_that_was_asked_for() -> None:
+    """Whoever answers: not of a named model that the route stands behind, but also where another route answers."""
+    parts = Parts(a=fails(Kind.SERVER_ERROR), b=lambda _: reply_of("b"), c=lambda _: reply_of("copy"))
+    routes = {"copied": {"targets": ["b/b-1"], "shadow": {"to": "c/c-1"}}}
+    tables = {"fallback": "copied", "default_model": "copied", "retries": {"same_target": 0}}
+    async with gateway(parts, routes=routes, **tables) as made:
+        await made.chat("a-1", "hi")
+        await made.chat("copied", "hi")
+        await until(lambda: "c/c-1" in parts.calls)
+    assert ["a/a-1", "b/b-1", "b/b-1", "c/c-1"] == parts.calls
+
+    parts.calls.clear()
+    routes = {"copied": {"targets": ["a/a-1"], "shadow": {"to": "c/c-1"}}, "next": {"targets": ["b/b-1"]}}
+    async with gateway(parts, routes=routes, default_model="next", retries={"same_target": 0}) as made:
+        reply = await made.chat("copied", "hi", routing={"models": ["next"]})
+        await until(lambda: "c/c-1" in parts.calls)
+    assert "b" == reply.text
 
 
 async def test_a_copy_is_told_to_who_counts() -> None:

@@ -204,7 +204,7 @@ async def test_the_tightest_limit_is_shown() -> None:
         for guard in guards:
             await guard.enter(call)
         assert "20" == call.headers["x-ratelimit-limit-requests"]
-    assert "20" == limits_of((wide, object(), tight), call.caller, "")["x-ratelimit-limit-requests"]
+        assert "20" == limits_of((guards[0], object(), guards[1]), call.caller, "")["x-ratelimit-limit-requests"]
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ from typing import Any
 import anyio
 import pytest
 import redis
+from redis._parsers.base import BaseParser
 
 from aigateway import Gateway
 from aigateway.state import of_model
+from aigateway_redis._link import is_replicas
 
 pytestmark = pytest.mark.anyio
 
@@ -279,6 +281,20 @@ async def test_a_replica_is_left_until_it_can_be_written(server: Any, sharing: A
             await until(lambda: rest(two))
             await until(lambda: not fault(one))
     assert 1 == sum("READONLY" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("said", "replica"),
+    [
+        ("READONLY You can't write against a read only replica.", True),
+        ("READONLY You can't write against a read only replica. script: 5b, on @user_script:1.", True),  # Redis 7
+        ("ERR Error running script (call to f_5b): @user_script:1: -READONLY You can't write against a replica", True),
+        ("OOM command not allowed when used memory > 'maxmemory'.", False),
+    ],
+)
+def test_what_a_replica_says(said: str, replica: bool) -> None:
+    """However its version words it, and whatever the client makes of the first word."""
+    assert replica is is_replicas(BaseParser.parse_error(said))
 
 
 @once

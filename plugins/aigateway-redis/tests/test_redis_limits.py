@@ -121,6 +121,26 @@ async def test_each_rule_counts_by_itself(server: Any, until: Any) -> None:
         assert 0 == await passed(one, 2, 1)
 
 
+async def test_what_one_process_gives_back_another_may_take(server: Any, until: Any) -> None:
+    """Also who was refused a moment ago, and was told to wait for minutes."""
+    table = {"requests_per_minute": 0, "tokens_per_minute": 110, "tokens_burst": 100}
+    async with Worker(server.url, **table) as one, Worker(server.url, **table) as other:
+        await until(lambda: one.linked and other.linked)
+        for worker, needs in ((one, 90), (other, 60)):
+            size = Usage(needs, 0, source="estimated")
+            worker.guard._estimate = lambda _, size=size: size  # type: ignore[misc]  # bound now
+        call = Call(HI, Caller("a", tenant="a"))
+        await one.guard.enter(call)
+        refusal = await other.ask()
+        assert isinstance(refusal, Refusal)
+        assert 240 < float(refusal.headers["retry-after"]) <= 306
+        await one.guard.leave(call, Outcome("complete", Usage(1, 0, source="reported")))
+
+        with anyio.fail_after(60):
+            while isinstance(await other.ask(), Refusal):  # noqa: ASYNC110  # another process tells nobody
+                await anyio.sleep(0.05)
+
+
 class Turned:
     """A clock that is turned by hand, for this process and for the script in Redis alike."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from random import Random
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from aigateway.guards import Cache, GuardOptions, Idempotency
@@ -252,3 +254,55 @@ async def test_without_redis(
 
     assert [f"a{n}" for n in range(20)] == texts
     assert seconds < 4.0
+
+
+async def test_a_loop_that_was_blocked_is_no_silent_redis(
+    places: tuple[RedisMirror, RedisMirror], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What Redis said meanwhile counts, also that it has nothing."""
+    shelf = places[0].shelf
+    assert await shelf.claim("warm", 1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(shelf.get, "missing")
+        await anyio.lowlevel.checkpoint()
+        time.sleep(_shelf.PATIENCE + 0.2)  # noqa: ASYNC251  # the loop is to be blocked
+
+    assert shelf._linked
+    assert "answers are not shared" not in caplog.text
+
+
+async def test_a_replica_is_left_and_looked_at_now_and_then(
+    server: Any, places: tuple[RedisMirror, RedisMirror], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each process goes on alone, says so once, and does not connect for every request; then it shares again."""
+    caplog.set_level(logging.WARNING, "aigateway.redis")
+    one, two = (place.shelf for place in places)
+    assert await one.claim("warm", 1)
+    with server.client() as client:
+        client.replicaof("127.0.0.1", 1)
+        before = client.info("stats")["total_connections_received"]
+        for n in range(200):
+            await one.put(f"k{n}", b"it", 60)
+        after = client.info("stats")["total_connections_received"]
+        told = [line for line in caplog.messages if "answers are not shared" in line]
+        client.replicaof("NO", "ONE")
+
+    assert after - before < 100
+    assert 1 == len(told)
+    assert "read only replica" in told[0]
+    with anyio.fail_after(60):
+        n = 0
+        while not (await one.claim(f"again{n}", 60) and not await two.claim(f"again{n}", 60)):
+            n += 1
+            await anyio.sleep(0.05)
+
+
+async def test_what_waits_for_a_slow_redis_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is beyond it is not kept, and nobody waits for it."""
+    monkeypatch.setattr(_shelf, "ROOM", 1000)
+    shelf = mirror(Secret("redis://127.0.0.1:1/0")).shelf  # nobody listens to what is asked
+    async with anyio.create_task_group() as tasks:
+        for n in range(30):
+            tasks.start_soon(shelf.put, f"k{n}", b"x" * 100, 60.0)
+
+    assert 10 == len(shelf._asks)

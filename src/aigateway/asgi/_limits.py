@@ -15,7 +15,7 @@ def limits_of(guards: Iterable[object], caller: Caller, address: str) -> dict[st
     headers: dict[str, str] = {}
     for guard in guards:
         if isinstance(guard, RateLimit):
-            headers |= guard.limits(caller, address)
+            headers = guard.limits(caller, address, headers)
     return headers
 
 

@@ -85,9 +85,7 @@ class Meter:
     def correct(self, identity: str, more: float, rule: Rule, taken: Taken, now: float) -> None:
         """Take more, or (negative) give back, of what was taken; what has come back by itself is not given twice."""
         bucket = self._buckets.get(identity, self._others)
-        if (
-            more > 0
-        ):  # at most as if all of the limit had just been taken: an estimate far off locks nobody out for long
+        if more > 0:  # at most as if all of the limit had just been taken: an estimate far off locks out for no longer
             bucket.full = min(max(bucket.full, now) + more * rule.step, max(bucket.full, now + rule.limit * rule.step))
         elif bucket.since <= taken.at:
             bucket.full += more * rule.step

@@ -96,9 +96,12 @@ class RateLimit:
         if taken:
             self._open[id(call)] = tuple(entry for entry in taken if not entry.kind.is_corrected)
 
-    def limits(self, caller: Caller, address: str) -> dict[str, str]:
-        """Give the headers a call of theirs would have, without counting one; none where that depends on the call."""
-        headers: dict[str, str] = {}
+    def limits(self, caller: Caller, address: str, others: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Give the headers a call of theirs would have, without counting one; none where that depends on the call.
+
+        `others` are those of another guard, which stay where they are tighter.
+        """
+        headers = dict(others or {})
         identity = {"caller": caller.space, "address": _network(address), "global": ""}.get(self._per)
         for kind in self._kinds if identity is not None else ():
             rule = self._rule(kind, caller)

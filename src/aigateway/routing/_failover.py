@@ -115,7 +115,7 @@ class Attempts:
         self.failures: list[ProviderError] = []
         self._candidates = list(candidates)
         self._keys_rest = keys_rest
-        self._first = self._terms = call.terms
+        self._first = self._terms = self._begun = call.terms
         self._asked: set[Target] = set()
         self._called: dict[str, Kind] = {}  # provider -> how its last call failed
         self._billable = call.trace.billable  # an answer that is gone on with has a past
@@ -218,11 +218,8 @@ class Attempts:
         return candidate.target.terms or self._first
 
     def _go_under(self, candidate: Candidate) -> None:
-        """Take over the terms a target is asked on; the time they give begins now, and only ever shortens."""
-        before, self._terms = self._terms, self._terms_at(candidate)
-        self.call.terms = self._terms
-        if self._terms is not before and self._terms.total is not None:
-            self.call.deadline = min(self.call.deadline, self.now() + self._terms.total)
+        """Take over the terms a target is asked on."""
+        self._terms = self.call.terms = self._terms_at(candidate)
 
     def _unfit(self, candidate: Candidate) -> tuple[str, str] | None:
         """Say why a target cannot help with this request: a code, and a reason."""
@@ -249,9 +246,13 @@ class Attempts:
         return self._terms.retries.patience - self._waited
 
     def _within_bounds(self, wait: float) -> bool:
+        """Tell whether a call may begin; the time its terms give begins with the first, and only ever shortens."""
         if self._billable >= self._terms.retries.attempts:
             return False
-        return self.now() + wait < self.call.deadline
+        now, begun, self._begun = self.now(), self._begun, self._terms
+        if self._terms is not begun and self._terms.total is not None:
+            self.call.deadline = min(self.call.deadline, now + self._terms.total)
+        return now + wait < self.call.deadline
 
     def _again(self, error: ProviderError, candidate: Candidate, tries: int) -> float | None:
         """Give the wait before the same target is tried again, None to go on to the next."""
@@ -282,12 +283,7 @@ class Attempts:
 
     def _next(self, target: Target) -> Candidate | None:
         """Find the next target that could be asked at once."""
-        for candidate in self._candidates:
-            if candidate.target == target or candidate.target in self._asked:
-                continue
-            if not self._unfit(candidate) and self.rest(candidate.target) is None:
-                return candidate
-        return None
+        return next((c for c in self._candidates if c.target != target and self._is_untried(c)), None)
 
     # -- nobody answered yet --------------------------------------------------------------------
 
@@ -337,8 +333,8 @@ class Attempts:
             self._asked.add(candidate.target)
 
     def _is_untried(self, candidate: Candidate) -> bool:
-        tried = candidate.target in self._asked
-        return not tried and not self._unfit(candidate) and self.rest(candidate.target) is None
+        target = candidate.target
+        return target not in self._asked and not self._unfit(candidate) and self.rest(target) is None
 
     def _soonest(self) -> tuple[Candidate, Rest] | None:
         """Give the target that is back first, if every one that could help rests."""

@@ -18,7 +18,7 @@ from aigateway.guards import Meter
 from aigateway.state import Rule, Taken
 
 from ._elsewhere import from_elsewhere
-from ._leases import WINDOW, Lease, Leases, microseconds, step_of
+from ._leases import LIVES, WINDOW, Lease, Leases, microseconds, step_of
 from ._limit_scripts import TAKE
 from ._link import hang_up
 from ._place import Place
@@ -258,8 +258,8 @@ class RedisLimits:
             self._leases.given(group[0].identity, lease, spare, at, sent)
             for ask, is_granted in zip([ask for ask in group if ask.amount], granted, strict=False):
                 taken = lease.told(ask.amount, bool(is_granted), self._now())
-                if not is_granted and not lease.refused:
-                    lease.refused, lease.until = ask.amount, self._now() + taken.wait
+                if not is_granted and not lease.refused:  # asked again soon: others may give back what they took
+                    lease.refused, lease.until = ask.amount, self._now() + min(taken.wait, LIVES)
                 if ask.tell is not None:
                     ask.taken = taken._replace(at=float(at))
                 elif is_granted:

@@ -8,12 +8,12 @@ from contextlib import suppress
 from typing import Any, Self
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from ._place import PATIENCE, Place
 from ._scripts import FIELDS, KEEP, READ
 
-__all__ = ["Link", "hang_up"]
+__all__ = ["Link", "hang_up", "is_replicas"]
 
 
 class Link:
@@ -63,8 +63,8 @@ class Link:
         try:
             refused = await self._asked("EVAL", KEEP, 1, self._key, FIELDS, *fields)
         except ResponseError as error:
-            if "READONLY" in str(error):  # older ones wrap what a script met
-                raise  # a replica: the next connection may find the one that can be written
+            if is_replicas(error):
+                raise
             return error
         return ResponseError(f"the hash is full: {refused} changes were refused") if refused else None
 
@@ -83,6 +83,11 @@ class Link:
     async def _asked(self, *words: Any) -> object:
         await self._asks.send_command(*words)
         return await self._asks.read_response()
+
+
+def is_replicas(error: ResponseError) -> bool:
+    """Tell whether a replica said it, which cannot be written: the next connection may find the one that can."""
+    return isinstance(error, ReadOnlyError) or "READONLY" in str(error)  # before Redis 7 what a script met is wrapped
 
 
 async def hang_up(connection: AbstractConnection) -> None:

@@ -22,7 +22,7 @@ import anyio
 from redis.exceptions import ResponseError
 
 from ._elsewhere import from_elsewhere
-from ._link import hang_up
+from ._link import hang_up, is_replicas
 from ._place import Place
 
 __all__ = ["RedisShelf"]
@@ -35,6 +35,8 @@ PATIENCE = 0.5
 LIVES, RENEWED = 30.0, 5.0
 # Claims that are made anew, and what one message to Redis may hold: commands, and about so many bytes.
 MOST, BATCH, BYTES = 10_000, 256, 1024 * 1024
+# Bytes that may wait for a Redis that takes them more slowly than they come.
+ROOM = 64 * 1024 * 1024
 # Redis repeats what a process says of its own claim: a message may have been heard though its answer was lost.
 CLAIM = """
 local had = redis.call('GET', KEYS[1])
@@ -44,18 +46,21 @@ return 1
 """
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 Words = tuple[Any, ...]
+PING: Words = ("PING",)
+UNSAID = object()
 
 
 class Ask:
-    """Wait for what Redis says to one command; it stays None where it says nothing, or refuses."""
+    """Wait for what Redis says to one command: UNSAID where it says nothing, None where it refuses or has nothing."""
 
-    __slots__ = ("answer", "is_said", "tell", "words")
+    __slots__ = ("answer", "is_said", "size", "tell", "words")
 
-    def __init__(self, words: Words, tell: Callable[[], object]) -> None:
+    def __init__(self, words: Words, size: int, tell: Callable[[], object]) -> None:
         self.words = words
+        self.size = size
         self.is_said = False
         self.tell = tell
-        self.answer: object = None
+        self.answer: object = UNSAID
 
 
 class RedisShelf:
@@ -109,18 +114,23 @@ class RedisShelf:
 
     async def _ask(self, *words: Any) -> object:
         """Have it said to Redis; give what it says to it, None where nothing comes."""
-        if self._linked is False:
+        size = sum(len(word) for word in words if isinstance(word, bytes))
+        if self._linked is False or (size and size + sum(ask.size for ask in list(self._asks)) > ROOM):
             return None
         ready = anyio.Event()
-        ask = Ask(words, from_elsewhere(ready.set))
+        ask = Ask(words, size, from_elsewhere(ready.set))
         self._asks.append(ask)
         self._wake()
         with anyio.move_on_after(PATIENCE) as scope:
             await ready.wait()
-        if scope.cancelled_caught and ask.answer is None:
+        if ask.answer is not UNSAID:  # also if this event loop was too busy to hear of it in time
+            return ask.answer
+        if scope.cancelled_caught:
             self._linked = False
             self._note(f"no answer within {PATIENCE} s")
-        return ask.answer
+            if words[0] == "GET":  # nobody wants it any more
+                ask.words = PING
+        return None
 
     # -- the thread ---------------------------------------------------------------------------
 
@@ -142,7 +152,7 @@ class RedisShelf:
             await connection.connect()  # type: ignore[no-untyped-call]  # redis leaves it untyped
             await self._converse(connection, wake, stopping)
         except Exception as error:  # whatever a wrong server may cause: the gateway goes on without it
-            if self._linked:
+            if self._linked and not isinstance(error, ResponseError):
                 self._linked = None  # it worked until now: who waits is asked for again
                 return True
             self._note(self._place.shown(error))
@@ -175,7 +185,7 @@ class RedisShelf:
         said = [self._claim(name, min(left, LIVES)) for name, left in held.items()]
         for name in [name for name, until in list(self._held.items()) if until <= now]:
             self._held.pop(name, None)
-        answers = await self._said(connection, [("PING",), *said])
+        answers = await self._said(connection, [PING, *said])
         for name, answer in zip(held, answers[1:], strict=True):
             if answer == 0:
                 self._held.pop(name, None)
@@ -206,7 +216,7 @@ class RedisShelf:
         """Take what fits into one message."""
         piece, size = [self._asks.popleft()], 0
         while self._asks and len(piece) < BATCH and size < BYTES:
-            size += sum(len(word) for word in piece[-1].words if isinstance(word, bytes))
+            size += piece[-1].size
             piece.append(self._asks.popleft())
         return piece
 
@@ -214,23 +224,24 @@ class RedisShelf:
         """Say commands, and give what Redis says to each; None to what it refuses."""
         await connection.send_packed_command(b"".join(b"".join(connection.pack_command(*words)) for words in commands))
         answers: list[object] = []
-        for _ in commands:
+        for words in commands:
             try:
                 answers.append(await connection.read_response())
             except ResponseError as error:
-                if "READONLY" in str(error):
-                    raise  # a replica: the next connection may find the one that can be written
+                if is_replicas(error):
+                    raise
                 self._note(self._place.shown(error))
                 answers.append(None)
-        if not self._linked:
-            self._linked, self._noted = True, False
+            else:
+                self._noted = self._noted and words[0] != "SET"
+        self._linked = True
         return answers
 
     def _claim(self, name: str, seconds: float) -> Words:
         return "EVAL", CLAIM, 1, name, self._mark, _milliseconds(seconds)
 
     def _note(self, why: str) -> None:
-        """Say it once until Redis answers again."""
+        """Say it once until Redis keeps something again."""
         if not self._noted:
             self._noted = True
             LOG.warning("Redis at %s: answers are not shared (%s)", self._place.name, why)
