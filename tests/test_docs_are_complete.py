@@ -36,6 +36,7 @@ COMMANDS = (
     *("keys", "callers"),
 )
 SUBCOMMANDS = (
+    *(f"plugins {name}" for name in ("list", "new")),
     *(f"keys {name}" for name in ("list", "verify", "reload", "clear", "rotate")),
     *(f"callers {name}" for name in ("new", "list", "rotate", "revoke", "current")),
 )
@@ -240,6 +241,16 @@ def test_the_fixture_of_the_guide_can_be_played(tmp_path: Path) -> None:
     vendor = type("Vendor", (OpenAICompatible,), {"dialect": Dialect(base_url="https://api.example.com", errors=rules)})
 
     assert [] == mismatches(play(vendor(Options("yourvendor")), fixture), fixture)
+
+
+# -- samples ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_shown_as_toml_is_toml(path: Path) -> None:
+    """Whoever copies a sample can read it: an inline table ends on its line, for one."""
+    for sample in re.findall(r"^```toml\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        tomllib.loads(sample)
 
 
 # -- links --------------------------------------------------------------------------------------

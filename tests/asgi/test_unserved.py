@@ -42,6 +42,18 @@ def test_what_is_below_them(http: httpx2.Client, path: str) -> None:
     assert ["not_served"] * 3 == [http.request(m, path).json()["error"]["code"] for m in ("GET", "POST", "DELETE")]
 
 
+@pytest.mark.parametrize(
+    ("path", "ends"),
+    [
+        ("/v1/openai/v1/chat/completions", "of Groq's clients is the address without /v1"),
+        ("/v1/chat/completion", "ends in /v1"),
+    ],
+)
+def test_where_a_base_url_ends(http: httpx2.Client, path: str, ends: str) -> None:
+    """A path with a beginning too many comes of a base URL; the error says where the one of that client ends."""
+    assert f"the base URL {ends}." in http.post(path, json={}).json()["error"]["message"]
+
+
 def test_no_route_is_called_unserved() -> None:
     """The list says nothing about what is served, but for what would be below it."""
     served = {entry.path.removeprefix("/v1").strip("/") for entry in ROUTES}
@@ -74,6 +86,9 @@ def test_all_that_clients_know(http: httpx2.Client, client: str) -> None:
     [
         ("/v1/nothing", {}, "the base URL ends in /v1"),
         ("/v1/v1/messages", {"anthropic-version": "2023-06-01"}, "the address without /v1"),
+        ("/v1/chat/completions/chat/completions", {}, "the base URL ends in /v1"),
+        ("/v1/responses/responses", {}, "the base URL ends in /v1"),
+        ("/v1/messages/v1/messages", {}, "the address without /v1"),
         ("/v1/responses/", {}, "there is nothing at"),
         ("/v1/responses/input_tokens", {}, "count_tokens"),
         ("/v1/responses/compact", {}, "compaction"),

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -16,6 +17,7 @@ Run = Callable[..., Any]
 Start = Callable[..., Any]
 
 VENDORS = ("deepseek", "minimax", "openai", "groq")
+EXAMPLE = Path(__file__).parents[2] / "examples/your_own_provider"
 ECHO = '[providers.echo]\n[routes.smart]\ntargets = ["echo/echo"]\n'
 
 
@@ -152,6 +154,58 @@ def test_plugins_json(here: Run) -> None:
     assert {*VENDORS, "echo"} <= listed.keys()
     assert {"loaded"} == {listed[name]["state"] for name in VENDORS}
     assert {"name", "kind", "distribution", "version", "state", "reason"} == set(listed["groq"])
+
+
+def test_plugins_new(here: Run, tmp_path: Path) -> None:
+    """`plugins new` writes what the example holds, under the name's spellings, and prints where."""
+    done = here("plugins", "new", "yourvendor")
+    hyphened = here("plugins", "new", "acme-2-cloud", "mine")
+    wanted = {
+        file.relative_to(EXAMPLE): file.read_text()
+        for file in EXAMPLE.rglob("*")
+        if file.suffix != ".pyc" and file.is_file()
+    }
+    folder = tmp_path / "aigateway-yourvendor"
+    written = {file.relative_to(folder): file.read_text() for file in folder.rglob("*") if file.is_file()}
+    module = (tmp_path / "mine/src/aigateway_acme_2_cloud/__init__.py").read_text()
+
+    assert [(0, "aigateway-yourvendor\n"), (0, "mine\n")] == [(one.returncode, one.stdout) for one in (done, hyphened)]
+    assert wanted == {path: text.replace("Yourvendor", "YourVendor") for path, text in written.items()}
+    assert 'ProviderRecord("acme-2-cloud", Acme2Cloud, key_variables=("ACME_2_CLOUD_API_KEY",))' in module
+    assert 'acme-2-cloud = "aigateway_acme_2_cloud"' in (tmp_path / "mine/pyproject.toml").read_text()
+    assert (
+        "yourvendor"
+        not in "".join(file.read_text() for file in (tmp_path / "mine").rglob("*.*") if file.is_file()).lower()
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("groq",), "there is a plug-in 'groq' already"),
+        (("openai-compatible",), "there is a plug-in 'openai-compatible' already"),
+        (("../x",), "is no provider's name"),
+        (("My_Vendor",), "is no provider's name"),
+        (("acme", "."), ". is there already"),
+    ],
+)
+def test_plugins_new_refuses(here: Run, tmp_path: Path, words: tuple[str, ...], why: str) -> None:
+    """A name that is taken or none, or a folder that is there, is a mistake of usage; nothing is written."""
+    done = here("plugins", "new", *words)
+
+    assert 2 == done.returncode
+    assert why in done.stderr
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_the_help_names_each_command_whole(here: Run) -> None:
+    """No line of a list of commands is cut off."""
+    assert [] == [
+        line
+        for words in ([], ["keys"], ["callers"], ["plugins"])
+        for line in here(*words, "--help").stdout.splitlines()
+        if line.endswith("...") and not line.startswith("Usage:")
+    ]
 
 
 def test_check(here: Run) -> None:

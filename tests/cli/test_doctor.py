@@ -271,4 +271,5 @@ def test_people_read_lines(invoke: Invoke, tmp_path: Path) -> None:
 
     assert 3 == done.code
     assert re.search(r"^ok    python           aigateway \d", done.out, re.MULTILINE)
-    assert re.search(r"^bad   configuration    .*Did you mean 'echo'\?\n {22} aigateway init ", done.out, re.MULTILINE)
+    mend = r"^bad   configuration    .*Did you mean 'echo'\?\n {22} Mend it, and look again with aigateway check\."
+    assert re.search(mend, done.out, re.MULTILINE)

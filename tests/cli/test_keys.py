@@ -268,7 +268,7 @@ def test_nobody_there(here: Run) -> None:
     done = here("keys", "list", "--url", f"http://127.0.0.1:{free_port()}", env={"ADMIN_API_KEY": ADMIN})
 
     assert (1, "") == (done.returncode, done.stdout)
-    assert "Is it running there?" in done.stderr
+    assert "Is it running there? Name it with --url." in done.stderr
     assert silent(done)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable
@@ -67,6 +68,7 @@ def test_serve_ends_on_interrupt(start: Start, write: Callable[[str], str], argu
 
 def test_answers_under_way_are_finished(start: Start) -> None:
     """A stream that is under way at SIGTERM gets to its end, then the server goes."""
+    before = time.time() - 1
     server = start("serve", "--sandbox", "--port", "0")
     url = server.wait_for(r"at (http://\S+/v1)")[1]
     body = {"messages": [{"role": "user", "content": "tell me more " * 10}], "stream": True}
@@ -77,9 +79,13 @@ def test_answers_under_way_are_finished(start: Start) -> None:
         text += "".join(lines)
     code = server.process.wait(5)
 
+    call = json.loads(next(line for line in server.output.splitlines() if '"outcome"' in line))
+
     assert text.endswith("data: [DONE]")
     assert '"error"' not in text
     assert 0 == code
+    assert ["time", "complete"] == [next(iter(call)), call["outcome"]]
+    assert before <= call["time"] <= time.time()
     assert "Traceback" not in server.output
 
 

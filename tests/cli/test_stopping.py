@@ -106,6 +106,7 @@ def test_a_second_interrupt(start: Start, stalling: Callable[[float], str], work
 
     assert waiting
     assert 130 == code
+    assert "stopping: 1 under way, with 60 s to end; Ctrl-C ends them at once" in server.output
     assert "Traceback" not in server.output
 
 

@@ -109,7 +109,8 @@ class MetricsPage:
         found = next((guard for guard in self._gateway.parts.guards if isinstance(guard, Metrics)), None)
         if found is None:
             raise RequestError(
-                'nothing is measured here. Add [[guards]] use = "metrics", or serve with prometheus-client installed.',
+                "nothing is measured here. Run pip install prometheus-client, and start `aigateway serve` again; "
+                'in another server add [[guards]] use = "metrics" as well.',
                 status=404,
             )
         await request.answer(found.page(), headers={"cache-control": "no-store"}, kind=CONTENT_TYPE.encode())

@@ -52,7 +52,9 @@ def _configured(config: Path | None) -> tuple[Gateway | None, list[Symptom]]:
         gateway = Gateway(settings.with_providers("try `aigateway demo`"))
         Who(gateway)
     except ConfigurationError as error:
-        return None, [Symptom("configuration", "bad", error.message, "aigateway init writes a new one", code=3)]
+        return None, [
+            Symptom("configuration", "bad", error.message, "Mend it, and look again with aigateway check", code=3)
+        ]
     found = [Symptom("configuration", "ok", _origin(settings))]
     told = (said for said in findings(gateway) if not said.startswith("the plug-in "))  # that is said already
     found += (Symptom("configuration", "look", said) for said in (*settings.warnings, *told))

@@ -34,7 +34,7 @@ def explain(
     url: Url = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Tell where a request would go now: what is left out, what rests, in which order the others are asked."""
+    """Tell where a request would go now. What is left out, what rests, in which order the others are asked."""
     body = _body(model, request)
     if url:
         found = ask_server(url, *_asked(model, body, caller))

@@ -29,7 +29,7 @@ Provider = Annotated[str | None, typer.Argument(help="A provider; all of them, i
 
 @app.command("list")
 def listing(config: Config = None, url: Url = None, as_json: AsJSON = False) -> None:
-    """List the keys: ids, accounts, whether they rest; --url asks a running server."""
+    """List the keys, and whether they rest. --url asks a running server."""
     found = ask_server(url, "GET", "/admin/keys") if url else {"keys": _known(settings_with_providers(config))}
     if as_json:
         typer.echo(json.dumps(found, indent=2))
@@ -68,7 +68,7 @@ def verify(provider: Provider = None, config: Config = None, as_json: AsJSON = F
 
 @app.command()
 def reload(url: Url = "http://127.0.0.1:8000", as_json: AsJSON = False) -> None:
-    """Let a running server look at its key files now, not within a second."""
+    """Let a server look at its key files now. Without, it does within a second."""
     found = ask_server(url or "", "POST", "/admin/keys/reload")
     typer.echo(json.dumps(found) if as_json else f"{found['replaced']} new key(s) are being tried.")
 
@@ -79,7 +79,7 @@ def clear(
     url: Annotated[str, typer.Option("--url", help="The running server.")] = "http://127.0.0.1:8000",
     as_json: AsJSON = False,
 ) -> None:
-    """Let a running server ask again at once what rests: you have topped up, or mended a key."""
+    """Let a server ask again at once what rests. You have topped up, or mended a key."""
     query = f"?provider={quote(provider)}" if provider else ""
     found = ask_server(url, "POST", "/admin/rests/clear" + query)
     typer.echo(json.dumps(found) if as_json else f"{found['cleared']} rest(s) were ended.")
@@ -92,7 +92,7 @@ def rotate(
     key: Annotated[str | None, typer.Option("--key", help="The id of the key, where there are several.")] = None,
     unverified: Annotated[bool, typer.Option("--unverified", help="Do not ask the vendor first.")] = False,
 ) -> None:
-    """Read a new key from standard input, verify it, and put it into the key's file."""
+    """Read a new key, and put it into the key's file. It is read from the terminal or a pipe, and verified."""
     settings = settings_with_providers(config)
     path, grace, current = _file_of(settings, provider, key)
     secret = Secret(_typed())

@@ -16,7 +16,8 @@ __all__ = ["REDACT", "configure_logging", "hide", "hide_all", "secrets_of"]
 
 # Takes secrets out of whatever this process logs or says.
 REDACT = Redact()
-JSON_LOGGERS = ("aigateway.access", "aigateway.calls")
+CALLS = "aigateway.calls"
+JSON_LOGGERS = ("aigateway.access", CALLS)
 
 
 class Lines(logging.Handler):
@@ -28,7 +29,10 @@ class Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the line until the loop's next turn; without a loop, write it now."""
-        self._waiting.append(record.getMessage() + "\n")
+        line = record.getMessage()
+        if record.name == CALLS:  # an access has it; elsewhere formatters add it
+            line = f'{{"time":{record.created:.3f},{line[1:]}'
+        self._waiting.append(line + "\n")
         if len(self._waiting) > 1:
             return
         try:

@@ -129,7 +129,9 @@ def ask_server(url: str, method: str, path: str, body: dict[str, Any] | None = N
         raise GatewayError(said if said.endswith("?") else f"{said}.") from None
     except (URLError, ValueError, OSError) as error:
         reason = getattr(error, "reason", error)
-        raise GatewayError(f"the server at {url} cannot be asked: {reason}. Is it running there?") from None
+        raise GatewayError(
+            f"the server at {url} cannot be asked: {reason}. Is it running there? Name it with --url."
+        ) from None
 
 
 def _said(error: HTTPError) -> str:

@@ -12,7 +12,7 @@ __all__ = ["reload"]
 
 
 def reload(url: Url = "http://127.0.0.1:8000", as_json: AsJSON = False) -> None:
-    """Let a running server load its configuration again; what is wrong with it changes nothing."""
+    """Let a server load its configuration again. What is wrong with it changes nothing."""
     found = ask_server(url or "", "POST", "/admin/reload")
     if as_json:
         typer.echo(json.dumps(found))

@@ -39,7 +39,7 @@ def serve(
     workers: Annotated[int | None, typer.Option(min=1, max=64, help="How many processes.", show_default="1")] = None,
     sandbox: UseSandbox = False,
 ) -> None:
-    """Serve OpenAI's API until stopped; SIGHUP loads the configuration again."""
+    """Serve OpenAI's API until stopped. SIGHUP loads the configuration again."""
     if find_spec("uvicorn") is None or find_spec("starlette") is None:
         raise ConfigurationError("the server is not installed. Install it with: pip install 'aigateway[server]'")
     with holding_hangups():  # until somebody heeds them: none may end it while it starts

@@ -126,6 +126,8 @@ class Server(uvicorn.Server):
         task.add_done_callback(self._tasks.discard)
 
     async def _end(self) -> None:
+        if count := len(self.server_state.tasks):
+            logger.info("stopping: %d under way, with %g s to end; Ctrl-C ends them at once", count, self._drain)
         await self.app.drain(self._drain)
         await asyncio.sleep(PARTING)
         self._abort()

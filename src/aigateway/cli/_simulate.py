@@ -35,7 +35,7 @@ def simulate(
     ] = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Play a scenario, or what was recorded: the real gateway, simulated vendors, a virtual clock."""
+    """Play a scenario, or what was recorded. The gateway is real; vendors and the clock are simulated."""
     # What rests is in the report; a line for each would bury it.
     logging.getLogger("aigateway").setLevel(logging.ERROR)
     if (scenario is None) == (replay is None):

@@ -48,7 +48,7 @@ def derive(secret: Secret, purpose: str, context: bytes = b"", *, length: int = 
 def root(secret: Secret, name: str) -> Secret:
     """Accept a secret that others are derived from. Raises ConfigurationError for a short or an example one."""
     value = secret.reveal()
-    advice = "Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+    advice = "Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
     if len(value.encode("utf-8", "surrogatepass")) < SHORTEST:
         raise ConfigurationError(f"{name} is shorter than {SHORTEST} bytes, so it could be guessed. {advice}")
     if len(set(value)) < 8 or value in SHOWN or any(word in value.lower() for word in EXAMPLES):
