@@ -9,10 +9,12 @@ import sys
 import time
 from typing import Any, Never
 
+import trio
+
 from aigateway import Gateway
-from aigateway.state import Mirror, Rests
+from aigateway.state import Rests
 from aigateway.types import ChatRequest
-from aigateway_redis import _shelf
+from aigateway_redis import RedisMirror, _shelf
 
 
 async def main() -> None:
@@ -49,7 +51,9 @@ async def wait(gateway: Gateway, name: list[str], rests: bool) -> float:
 async def fork(gateway: Gateway) -> list[str]:
     """Share in a forked child too; give what it says, and whether the parent still shares."""
     mirror, rests = gateway.parts.mirror, gateway.memory.rests
-    assert mirror is not None
+    assert isinstance(mirror, RedisMirror)
+    _shelf.PATIENCE = 60.0
+    assert await mirror.shelf.claim("mine", 60)
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -60,8 +64,8 @@ async def fork(gateway: Gateway) -> list[str]:
     return [said.decode(), mirror.fault()]
 
 
-def live(mirror: Mirror, rests: Rests, writer: int) -> Never:
-    """Be the child: forget, begin to share, learn again what rests, tell something, and go."""
+def live(mirror: RedisMirror, rests: Rests, writer: int) -> Never:
+    """Be the child: forget, begin to share, learn again what rests, claim and tell something, and go."""
     try:
         rests._rests.clear()
         mirror.start(rests)
@@ -69,8 +73,10 @@ def live(mirror: Mirror, rests: Rests, writer: int) -> Never:
         while rests.find(("model", "a", "early"), time.monotonic()) is None and time.monotonic() < end:
             time.sleep(0.005)
         rests.put(("model", "a", "child"), "cooldown", "rate_limit", time.monotonic(), wait=60.0)
+        claims = [trio.run(mirror.shelf.claim, name, 60.0) for name in ("mine", "yours")]
         mirror.close()
-        os.write(writer, b"learned" if rests.find(("model", "a", "early"), time.monotonic()) else b"nothing")
+        learned = b"learned" if rests.find(("model", "a", "early"), time.monotonic()) else b"nothing"
+        os.write(writer, learned if claims == [False, True] else b"claims what the parent has")
     finally:
         os._exit(0)
 
