@@ -19,6 +19,7 @@ from aigateway.errors import ConfigurationError, Kind, WireError
 from aigateway.secrets import Secret
 from aigateway.transport import open_transport, read_all
 from aigateway.transport._inflate import Inflater
+from aigateway.transport._translate import AsWireErrors
 
 from .parts import door, post, read_request
 
@@ -368,3 +369,29 @@ def test_a_compressed_body_of_nothing() -> None:
     cut.step()
     with pytest.raises(WireError, match="ended early"):
         cut.end()
+
+
+@pytest.mark.anyio
+async def test_what_a_program_handles_keeps_its_frames(pair: tuple[str, str]) -> None:
+    """An error of ours forgets the frames it came through, and not those of another, in whose handling it came."""
+
+    async def handler(stream: SocketStream, request: bytes) -> None:
+        await stream.send(HEAD + b"content-length: 9\r\n\r\nhalf")
+
+    async with server(handler) as url, door(pair) as transport:
+        try:
+            raise LookupError("the program's own")
+        except LookupError as own:
+            response = await transport.send(post(url), connect=5)
+            with pytest.raises(WireError):
+                await read_all(response)
+            await response.aclose()
+            assert own.__traceback__ is not None
+
+
+def test_errors_that_are_causes_of_each_other() -> None:
+    """Forgetting the frames of a chain comes to an end, also where it has none."""
+    one, other = OSError("one"), OSError("other")
+    one.__cause__, other.__context__ = other, one
+    with pytest.raises(WireError), AsWireErrors((Kind.CONNECT, [OSError])):
+        raise one

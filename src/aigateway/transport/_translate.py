@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from traceback import walk_stack
+from types import TracebackType
 
 from ..errors import Kind, WireError
 
@@ -40,12 +42,17 @@ class AsWireErrors:
             if isinstance(error, classes):
                 if found is Kind.PROTOCOL_ERROR and str(error).startswith(self._broken):
                     found = Kind.STREAM_INTERRUPTED
-                _forget_frames(error)
+                _forget_frames(error, error.__traceback__)
                 raise WireError(found, f"{WORDS[found]} ({type(error).__name__})") from None
 
 
-def _forget_frames(error: BaseException | None) -> None:
-    """Let go of the frames a library's error came through: its connection holds it, and they hold the connection."""
-    while error is not None:
+def _forget_frames(error: BaseException | None, traceback: TracebackType | None) -> None:
+    """Let go of the frames a library's error came through: its connection holds it, and they hold the connection.
+
+    What a program handles meanwhile, which is the context of all that fails then, keeps its frames.
+    """
+    above = {frame for frame, _ in walk_stack(traceback.tb_frame.f_back)} if traceback else set()
+    while error is not None and traceback is not None and traceback.tb_frame not in above:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
+        traceback = error.__traceback__ if error is not None else None
