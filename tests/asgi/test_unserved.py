@@ -86,6 +86,9 @@ def test_all_that_clients_know(http: httpx2.Client, client: str) -> None:
     [
         ("/v1/nothing", {}, "the base URL ends in /v1"),
         ("/v1/v1/messages", {"anthropic-version": "2023-06-01"}, "the address without /v1"),
+        ("/v1/chat/completions/chat/completions", {}, "the base URL ends in /v1"),
+        ("/v1/responses/responses", {}, "the base URL ends in /v1"),
+        ("/v1/messages/v1/messages", {}, "the address without /v1"),
         ("/v1/responses/", {}, "there is nothing at"),
         ("/v1/responses/input_tokens", {}, "count_tokens"),
         ("/v1/responses/compact", {}, "compaction"),

@@ -231,6 +231,21 @@ def test_an_offer_of_another_protocol(
     assert [] == [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")]
 
 
+@pytest.mark.parametrize("connection", [b"close, Upgrade", b"keep-alive, upgrade", b"Upgrade"])
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS"])
+def test_an_offer_of_who_closes_then(server: Connect, method: bytes, connection: bytes) -> None:
+    """The answer comes whatever else the header says, and the connection ends where that is wanted."""
+    head = b" /ping HTTP/1.1\r\nhost: localhost\r\nupgrade: h2c\r\nconnection: " + connection + b"\r\n\r\n"
+    client = server()
+    client.sendall(method + head)
+    if b"close" not in connection:
+        client.sendall(b"GET /ping HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+    read = answer(client)[2]
+
+    assert (1 if b"close" in connection else 2) == read.count(b"HTTP/1.1 ")
+    assert (b"405 " if method == b"OPTIONS" else b"200 ") == read[9:13]
+
+
 def test_a_flood_of_offers(server: Connect) -> None:
     """Thousands of offers in one go are as many requests."""
     one = b"GET /ping HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"

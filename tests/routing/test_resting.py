@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -400,6 +401,22 @@ def test_who_came_back_meanwhile_is_asked() -> None:
 
     assert (["t1/x", "t0/x"], None) == (asked, error)
     assert {} == world.dropped
+
+
+@pytest.mark.parametrize("waits", [0, 1])
+def test_who_is_waited_for(waits: int) -> None:
+    """Whose own terms say so, the named model's or the fallback's, though the other one is back before."""
+    world = World()
+    for number, candidate in enumerate(world.candidates):
+        terms = Terms(Retries(same_target=0, wait=number == waits))
+        world.candidates[number] = candidate._replace(target=replace(candidate.target, terms=terms))
+        world.ill[str(candidate.target)] = limited(9.0 if number == waits else 2.0)
+    assert ["t0/x", "t1/x"] == world.ask(deadline=5.0)[0]
+    world.ill.clear()
+    began = world.now
+
+    assert ([f"t{waits}/x"], None) == world.ask()
+    assert 9.0 == world.now - began
 
 
 def test_waiting_takes_whoever_is_back() -> None:

@@ -297,6 +297,20 @@ async def test_a_replica_is_left_and_looked_at_now_and_then(
             await anyio.sleep(0.05)
 
 
+async def test_a_claim_that_was_refused_and_got_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is renewed like any other: a renewal was refused it a moment before."""
+    shelf = mirror(Secret("redis://127.0.0.1:1/0")).shelf
+
+    async def ask(*words: Any) -> int:
+        shelf._held.clear()  # as the thread does where another process has it
+        return 1
+
+    monkeypatch.setattr(shelf, "_ask", ask)
+    assert await shelf.claim("k", 60)
+
+    assert [name.endswith("kept:1:k") for name in shelf._held] == [True]
+
+
 async def test_what_waits_for_a_slow_redis_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is beyond it is not kept, and nobody waits for it."""
     monkeypatch.setattr(_shelf, "ROOM", 1000)

@@ -67,6 +67,8 @@ UNSERVED: Mapping[str, tuple[str, str]] = {
 IN_CHAT = "Chat is POST /v1/chat/completions; the base URL ends in /v1."
 IN_MESSAGES = "Messages are POST /v1/messages; the base URL of Anthropic's clients is the address without /v1."
 IN_GROQS = "Chat is POST /openai/v1/chat/completions; the base URL of Groq's clients is the address without /v1."
+# What a path ends in behind a base URL that names an endpoint already: nothing that is not served ends so.
+ENDPOINTS = ("/chat/completions", "/responses")
 ANTHROPICS = ("messages", "complete", "organizations")
 
 
@@ -75,7 +77,7 @@ def nothing_there(request: Incoming, path: str) -> RequestError:
     bare = path.removeprefix("/openai").removeprefix("/v1").removeprefix("/")
     if bare.partition("/")[0] in ANTHROPICS or "anthropic-version" in request.headers:
         request.envelope = anthropic_error
-    name = next((name for name in UNSERVED if _begins(bare, name)), "")
+    name = "" if bare.endswith(ENDPOINTS) else next((name for name in UNSERVED if _begins(bare, name)), "")
     if name:
         what, instead = UNSERVED[name]
         message = f"this gateway does not serve {request.path[:128]!r} ({what}) yet. {instead}"

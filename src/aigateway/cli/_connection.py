@@ -180,6 +180,8 @@ class Bounded(HttpToolsProtocol):
             head = b"".join([method, b" ", self.url, b" HTTP/", version, b"\r\n", *fields, b"\r\n"])
             self._again = head + self._data[stopped.args[0] :]
             self._offers = False
+            self.parser = type(self.parser)(self)  # the other may believe that nothing follows
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
 
     def _wait_for(self, what: Waiting) -> None:
         self.waiting = what

@@ -337,7 +337,7 @@ class Attempts:
         return target not in self._asked and not self._unfit(candidate) and self.rest(target) is None
 
     def _soonest(self) -> tuple[Candidate, Rest] | None:
-        """Give the target that is back first, if every one that could help rests."""
+        """Give the target that is back first, of those that are waited for if any is; None where one does not rest."""
         found: list[tuple[Candidate, Rest]] = []
         for candidate in self._candidates:
             if self._unfit(candidate):
@@ -346,7 +346,7 @@ class Attempts:
             if rest is None:
                 return None
             found.append((candidate, rest))
-        return min(found, key=lambda pair: pair[1].until, default=None)
+        return min(found, key=lambda pair: (not self._terms_at(pair[0]).retries.wait, pair[1].until), default=None)
 
     def _resting(self, target: Target) -> ProviderError | None:
         """Say of a target that was not asked that it rests, and for how long."""

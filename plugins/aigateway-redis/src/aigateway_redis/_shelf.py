@@ -101,10 +101,12 @@ class RedisShelf:
         is_renewed = len(self._held) < MOST
         if is_renewed:  # before it is asked for: what was claimed while Redis was away is said when it is back
             self._held[name] = until
-        if await self._ask(*self._claim(name, min(seconds, LIVES) if is_renewed else seconds)) != 0:
-            return True
-        self._held.pop(name, None)
-        return False
+        if await self._ask(*self._claim(name, min(seconds, LIVES) if is_renewed else seconds)) == 0:
+            self._held.pop(name, None)
+            return False
+        if is_renewed:  # the thread may have been refused it just before
+            self._held[name] = until
+        return True
 
     async def release(self, key: str) -> None:
         """Let another have it; what somebody else has claimed since stays theirs."""
