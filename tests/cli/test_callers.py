@@ -112,6 +112,16 @@ def test_what_goes_wrong(here: Run, words: list[str], env: dict[str, str], code:
     assert "\x1b" not in done.stderr
 
 
+def test_limits_are_listed(here: Run) -> None:
+    """What a key may use in a minute stands at the end of its line; a dash, where that is everybody's limit."""
+    here("callers", "new", "batch", "--requests-per-minute", "7", "--tokens-per-minute", "900", env=ENV)
+    here("callers", "new", "editor", "--model", "smart", env=ENV)
+    _, batch, editor = here("callers", "list", env=ENV).stdout.splitlines()
+
+    assert batch.endswith("always                 - - - - 7 requests/min, 900 tokens/min")
+    assert editor.endswith("always                 - smart - - -")
+
+
 def test_the_same_name_twice(here: Run) -> None:
     """A second key for a name is refused while the first lives."""
     here("callers", "new", "editor", env=ENV)

@@ -223,6 +223,20 @@ shadow = { to = "groq/openai/gpt-oss-20b", share = 0.5 }
 )
 
 
+@pytest.mark.parametrize(
+    ("configured", "said"),
+    [
+        ("", "guards: none; `aigateway serve` adds log, metrics, concurrency, rate_limit\n"),
+        ("[[guards]]\nuse = 'rate_limit'\n", "guards: rate_limit; `aigateway serve` adds log, metrics, concurrency\n"),
+    ],
+)
+def test_guards_of_a_server_are_named(invoke: Invoke, tmp_path: Path, configured: str, said: str) -> None:
+    """Nobody is to think that nothing limits his callers: what `serve` adds by itself is said."""
+    (tmp_path / "aigateway.toml").write_text(GROQ + ROUTE + configured, encoding="utf-8")
+
+    assert said in invoke("check", env=ENV).out
+
+
 def test_routes_inside_of_routes_are_shown(invoke: Invoke, tmp_path: Path) -> None:
     """With their own policy and targets, conditions, and where copies go."""
     (tmp_path / "aigateway.toml").write_text(NESTED, encoding="utf-8")

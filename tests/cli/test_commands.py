@@ -35,6 +35,21 @@ def test_ask_on_the_sandbox(run: Run) -> None:
     assert "deepseek/deepseek-flash answered in" in done.stderr
 
 
+def test_a_sandbox_of_what_is_installed(here: Run) -> None:
+    """Without the plug-ins of all four vendors `--sandbox` makes do with the others; `demo` says what to install."""
+    some = {"AI_GATEWAY_PLUGINS": "groq,openai"}
+    asked = here("ask", "smart", "hi", "--sandbox", env=some)
+    shown = here("demo", env=some)
+    nothing = here("ask", "smart", "hi", "--sandbox", env={"AI_GATEWAY_PLUGINS": "echo"})
+
+    assert "Hello from the OpenAI stand-in. You said: hi\n" == asked.stdout
+    assert "in this order: openai/gpt-5.4-mini, groq/openai/gpt-oss-120b." in asked.stderr
+    assert (3, "") == (shown.returncode, shown.stdout)
+    assert "Install aigateway-deepseek, aigateway-minimax, or try `aigateway serve --sandbox`." in shown.stderr
+    assert (3, "") == (nothing.returncode, nothing.stdout)
+    assert "no vendor's plug-in is installed. Install one: aigateway-deepseek," in nothing.stderr
+
+
 def test_ask_reads_standard_input(run: Run) -> None:
     """A prompt of `-` is read from standard input."""
     done = run("ask", "groq/openai/gpt-oss-120b", "-", "--sandbox", stdin="from a pipe")

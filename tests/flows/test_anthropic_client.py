@@ -19,6 +19,8 @@ TOOL: Any = {
     "input_schema": {"type": "object", "properties": {"account": {"type": "integer"}}, "required": ["account"]},
 }
 
+# Models no other test asks: of those the gateway learns how few tokens the stand-ins count.
+NOT_ASKED = ("deepseek/deepseek-v4-pro", "minimax/MiniMax-M2.7", "openai/gpt-6-sol", "groq/qwen/qwen3.6-27b")
 each_vendor = pytest.mark.parametrize("model", NAMED)
 
 
@@ -94,7 +96,7 @@ async def test_the_async_client(served: Mapping[str, str]) -> None:
     assert "You said: hi" in text_of(message)
 
 
-@each_vendor
+@pytest.mark.parametrize("model", NOT_ASKED)
 def test_counting(claude: Anthropic, model: str) -> None:
     """Tokens are counted without asking a vendor; more words are more tokens."""
     short = claude.messages.count_tokens(model=model, messages=HELLO).input_tokens

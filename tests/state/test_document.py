@@ -268,6 +268,7 @@ Document(Path(sys.argv[1])).change(lambda data: data.update(a="new" * 100_000))
         ("replace", "before", "old"),
         ("replace", "after", "new" * 100_000),
     ],
+    ids=["fdopen", "fsync", "before", "after"],  # the names go into the environment of the child, which is bounded
 )
 def test_a_crash_leaves_the_old_or_the_new(tmp_path: Path, where: str, when: str, left: str) -> None:
     """Killed at each step of a change: the file is whole, and the next change does not wait for the dead."""

@@ -62,10 +62,13 @@ def listing(config: Config = None, as_json: AsJSON = False) -> None:
     if as_json:
         typer.echo(json.dumps(entries, indent=2))
         return
-    typer.echo(f"{'id':<9} {'key':<11} {'name':<24} {'valid':<22} scopes, models, networks, domains")
+    typer.echo(f"{'id':<9} {'key':<11} {'name':<24} {'valid':<22} scopes, models, networks, domains, limits")
     for entry in entries:
         allows = " ".join(",".join(entry[what]) or "-" for what in ("scopes", "models", "networks", "domains"))
-        typer.echo(f"{entry['id']:<9} {entry['key']:<11} {entry['name']:<24} {_valid(entry, now):<22} {allows}")
+        limits = ", ".join(f"{count} {what}/min" for what, count in entry.get("limits", {}).items() if count) or "-"
+        typer.echo(
+            f"{entry['id']:<9} {entry['key']:<11} {entry['name']:<24} {_valid(entry, now):<22} {allows} {limits}"
+        )
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ..errors import ConfigurationError
 from ..gateway import Gateway
 from ..types import Decision
 from ._options import run_async
@@ -32,8 +33,12 @@ def demo() -> None:
 
 async def _demo() -> None:
     from ..testing.sandbox import Sandbox
-    from ._standins import describe, sandbox_settings
+    from ._standins import describe, missing, sandbox_settings
 
+    if without := missing():
+        raise ConfigurationError(
+            f"the demo asks all four vendors. Install {without}, or try `aigateway serve --sandbox`."
+        )
     async with Sandbox() as standins, Gateway(sandbox_settings(standins), seed=1) as gateway:
         typer.echo("These are local stand-ins for four vendors, not the vendors: no key, nothing leaves this machine.")
         typer.echo(describe(standins))

@@ -1,14 +1,20 @@
-"""What a command lays over what is configured: a `.env` file, an option."""
+"""What a command lays over what is configured: a `.env` file, an option, the guards of a server."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..config import Settings
 from ..errors import ConfigurationError
 
-__all__ = ["read_dotenv", "with_workers"]
+__all__ = ["guards_of_serve", "read_dotenv", "with_workers"]
+
+
+def guards_of_serve() -> list[str]:
+    """Name the guards `serve` adds where they are not configured: it logs, measures where it can, and limits."""
+    return ["log", *(["metrics"] if find_spec("prometheus_client") else []), "concurrency", "rate_limit"]
 
 
 def with_workers(settings: Settings, workers: int | None) -> Settings:

@@ -11,6 +11,7 @@ from typing import Any
 from ..gateway import Gateway
 from ..keys import Key
 from ._options import sorts_of_keys
+from ._over import guards_of_serve
 
 __all__ = ["lines", "report"]
 
@@ -82,7 +83,9 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"names nobody knows: {'refused' if found['unknown_models'] == 'refuse' else found['default_model']}"
     if found["fallback"]:
         yield f"named models go on at: {found['fallback']}"
-    yield f"guards: {', '.join(found['guards']) or 'none'}"
+    added = [name for name in guards_of_serve() if name not in found["guards"]]
+    more = f"; `aigateway serve` adds {', '.join(added)}" if added else ""
+    yield f"guards: {', '.join(found['guards']) or 'none'}{more}"
     yield f"client keys: {'; '.join(found['client_keys']) or 'none, so this machine only is served'}"
     yield f"what rests is kept in: {found['state']}"
 

@@ -20,7 +20,7 @@ from ..errors import ConfigurationError, GatewayError, RequestError
 from ._hangup import holding_hangups
 from ._logging import configure_logging, hide_all
 from ._options import Config, UseSandbox, refuse_both, run_async, settings_with_providers, sorts_of_keys
-from ._over import with_workers
+from ._over import guards_of_serve, with_workers
 
 if TYPE_CHECKING:
     from ..asgi import App, Load
@@ -144,8 +144,7 @@ def _guarded(settings: Settings) -> Settings:
     """Log, measure and limit, whatever else is configured."""
     from ..config import with_guards
 
-    wanted = ["log", *(["metrics"] if find_spec("prometheus_client") else []), "concurrency", "rate_limit"]
-    return with_guards(settings, *wanted)
+    return with_guards(settings, *guards_of_serve())
 
 
 def _app(settings: Settings, again: Load | None = None) -> App:

@@ -6,14 +6,29 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..config import VENDORS, Context, Settings, apply_environment, apply_roots, as_sandbox, parse
+from ..errors import ConfigurationError
+from ..plugins import Registry
+from ._options import allowed_plugins
 
 if TYPE_CHECKING:
     from ..testing.sandbox import Sandbox
 
-__all__ = ["MARK", "describe", "sandbox_settings", "sandbox_toml"]
+__all__ = ["MARK", "describe", "installed", "missing", "sandbox_settings", "sandbox_toml"]
 
 # How a file of the sandbox begins; only such a file is written over.
 MARK = "# The local stand-in vendors of `aigateway sandbox`"
+
+
+def installed() -> dict[str, str]:
+    """Give the vendors whose plug-ins are installed, each with the model it is asked for."""
+    there = Registry(allow=allowed_plugins()).names()
+    return {name: model for name, _, model in VENDORS if name in there}
+
+
+def missing() -> str:
+    """Name the distributions of the vendors whose plug-ins are not."""
+    there = installed()
+    return ", ".join(f"aigateway-{name}" for name, _, _ in VENDORS if name not in there)
 
 
 def sandbox_settings(sandbox: Sandbox, environ: Mapping[str, str] | None = None) -> Settings:
@@ -40,7 +55,7 @@ def sandbox_toml(sandbox: Sandbox) -> str:
         key = table["keys"][0]["secret"]
         lines += ["", f"[providers.{name}]", f'base_url = "{table["base_url"]}"']
         lines.append(f'keys = [{{ secret = "{key}", allow_literal = true }}]')
-    targets = ", ".join(f'"{name}/{model}"' for name, _, model in VENDORS)
+    targets = ", ".join(f'"{name}/{model}"' for name, model in installed().items())
     return "\n".join([*lines, "", "[routes.smart]", f"targets = [{targets}]", ""])
 
 
@@ -52,14 +67,17 @@ def describe(sandbox: Sandbox) -> str:
 
 
 def _tables(sandbox: Sandbox) -> dict[str, Any]:
+    vendors = installed()
+    if not vendors:
+        raise ConfigurationError(f"no vendor's plug-in is installed. Install one: {missing()}.")
     providers = {
         name: {"base_url": sandbox.vendors[name].url, "keys": [{"secret": sandbox.key, "allow_literal": True}]}
-        for name, _, _ in VENDORS
+        for name in vendors
     }
     return {
         "default_model": "smart",
         "unknown_models": "default",
         "fallback": "smart",
         "providers": providers,
-        "routes": {"smart": {"targets": [f"{name}/{model}" for name, _, model in VENDORS]}},
+        "routes": {"smart": {"targets": [f"{name}/{model}" for name, model in vendors.items()]}},
     }

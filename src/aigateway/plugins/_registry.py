@@ -150,7 +150,7 @@ class Registry:
             )
         near = get_close_matches(name, self.names(kind), 1, 0.6)
         installed = f"Installed: {', '.join(self.names(kind)) or 'none'}."
-        hint = f"Did you mean {near[0]!r}?" if near else f"{installed} Others come as distributions of their own."
+        hint = f"Did you mean {near[0]!r}?" if near else f"{installed} Install its plug-in, such as aigateway-groq."
         return PluginError(f"no plug-in offers the {kind} {name[:64]!r}. {hint}", plugin=name)
 
     def _load(self, plugin: Plugin) -> None:
