@@ -121,7 +121,10 @@ async def test_a_worker_that_starts_later_learns(server: Any, sharing: Any, unti
         for name in NAMES:
             early.memory.rests.put(name, "suspended", "insufficient_funds", time.monotonic(), wait=600.0)
         early.memory.rests.clear(HERE)
-    async with sharing(server.url) as late:  # the early one is gone: it said its last words when it left
+        last = of_model("echo", "last")  # what is told after something else comes after it
+        early.memory.rests.put(last, "suspended", "insufficient_funds", time.monotonic(), wait=600.0)
+        await until(lambda: len(NAMES) < server.client().hlen("aigateway:0:rests:1"))
+    async with sharing(server.url) as late:  # the early one is gone
         await late.chat("smart", "hi")
         others = [name for name in NAMES if name != HERE]
         await until(lambda: all(rest(late, name) for name in others))
