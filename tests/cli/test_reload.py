@@ -67,7 +67,7 @@ def test_reloading_what_cannot_be(start: Start, tmp_path: Path) -> None:
     url = server.wait_for(r"at (http://\S+/v1)")[1]
     routes(url)
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for("WARNING aigateway.server: the configuration of this gateway")
+    server.wait_for(r"\n\d{4}-\d\d-\d\d [\d:,]+ WARNING aigateway.server: the configuration of this gateway")
 
     assert server.output.startswith("note: aigateway.toml is not read: the sandbox has a configuration of its own\n")
     assert {"smart"} == routes(url)

@@ -57,7 +57,7 @@ def configure_logging(settings: Settings) -> None:
     # The logging manual's own advice for busy processes ("Optimization"): our lines name none of these.
     logging._srcfile = None  # noqa: SLF001  # the documented switch
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     level = "DEBUG" if settings.server.debug else settings.server.log_level
     logging.getLogger("aigateway").setLevel(level)
     server = logging.getLogger("uvicorn.error")
