@@ -82,8 +82,8 @@ async def test_nobody_is_asked_beside_on_other_terms() -> None:
         parts = Parts(a=lambda _: late(), b=lambda _: "b", c=lambda _: "c")
         routes = {"one": {"targets": own, "hedge": {}}, "two": {"targets": ["b/b-1"]}}
         async with gateway(parts, routes=routes, default_model="one") as made:
-            made.health.hedge_after = lambda target, hedge, *, stream: 0.01  # type: ignore[method-assign]
-            made.health.hedged = lambda: True  # type: ignore[method-assign]
+            made.health.hedge_after = lambda target, hedge, *, stream: 0.01  # type: ignore[method-assign]  # soon
+            made.health.hedged = lambda: True  # type: ignore[method-assign]  # always
             reply = await made.chat("one", "hi", routing={"models": ["two"]})
 
         assert ("c" if len(own) > 1 else "late") == reply.text
