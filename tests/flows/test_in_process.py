@@ -13,6 +13,9 @@ import pytest
 from aigateway import ConfigurationError, Gateway, RequestError, Settings, StreamInterrupted, blocking
 from aigateway.testing.sandbox import Sandbox
 
+# Nothing fails for being slow: a machine that stands still for a moment is no reason to ask the next target.
+PATIENT = {"connect": 20.0, "first_content": 20.0, "silence": 20.0, "answer": 20.0, "total": 30.0}
+
 Switch = Callable[[str, str], None]
 DOORS = [("httpx2", "asyncio"), ("httpx2", "trio"), ("aiohttp", "asyncio"), ("auto", "asyncio"), ("auto", "trio")]
 DEEPSEEK = "Hello from the DeepSeek stand-in. You said: hi"
@@ -165,7 +168,7 @@ def test_aiohttp_on_trio(configure: Callable[..., Settings]) -> None:
 
 def test_blocking(configure: Callable[..., Settings]) -> None:
     """Programs without an event loop use the same names without await."""
-    with blocking.Gateway(configure()) as gateway:
+    with blocking.Gateway(configure(timeouts=PATIENT)) as gateway:
         reply = gateway.chat("smart", "hi")
         with gateway.stream("smart", "hi") as chunks:
             text = "".join(chunk.text for chunk in chunks)
@@ -186,7 +189,7 @@ def test_blocking_from_two_threads(configure: Callable[..., Settings]) -> None:
         with shared.stream("smart", f"stream {number}") as chunks:
             return [*texts, "".join(chunk.text for chunk in chunks)]
 
-    shared = blocking.Gateway(configure())
+    shared = blocking.Gateway(configure(timeouts=PATIENT))
     try:
         with ThreadPoolExecutor(2) as pool:
             answers = list(pool.map(ask, range(6)))
